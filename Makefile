@@ -1,0 +1,68 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+STEADILY := $(PY) tools/steadily.py
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: help
+help: ## print the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
+
+.PHONY: setup
+setup: ## install what is missing, make .venv, get the Pulumi engine
+	@tools/bootstrap
+	@$(STEADILY) "engine" -- $(PY) -m engine ensure
+
+.PHONY: demo
+demo: setup ## the main job: a running Airbyte goes from v0 to v1, measured
+	@$(PY) -m lab.demo
+
+.PHONY: lab
+lab: setup ## start the lab (four hosts, a registry, the outside world)
+	@$(PY) -m lab up
+
+.PHONY: clean-lab
+clean-lab: ## remove every container, network and volume of the lab, and nothing else
+	@tools/bootstrap
+	@$(PY) -m lab down
+
+.PHONY: lint
+lint: ## format check, lint, types, shell scripts, sizes
+	@tools/bootstrap
+	@$(PY) -m ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@$(PY) -m ruff check --quiet .
+	@$(STEADILY) "mypy" -- $(PY) -m mypy
+	@shellcheck $$(git ls-files -co --exclude-standard | xargs grep -lE '^#!.*(bash|/sh)' 2>/dev/null)
+	@$(PY) tools/sizes.py
+	@echo "lint: clean"
+
+.PHONY: format
+format: ## format the tree and mend what ruff can mend
+	@$(PY) -m ruff format --quiet . && $(PY) -m ruff check --fix --quiet .
+
+.PHONY: test-unit
+test-unit: setup ## unit and conformance tests (no lab; under 90 s warm)
+	@$(STEADILY) "pytest" -- $(PY) -m pytest tests/unit tests/conformance
+
+.PHONY: test-scenarios
+test-scenarios: setup ## the DB Migration Script against real PostgreSQL 13 and 17
+	@$(STEADILY) "pytest" -- $(PY) -m pytest tests/scenarios
+
+.PHONY: test-integration
+test-integration: setup ## the real engine against the lab's real hosts
+	@$(STEADILY) "pytest" -- $(PY) -m pytest tests/integration
+
+.PHONY: test
+test: setup lint ## everything CI runs; sets up all it needs
+	@$(STEADILY) "pytest" -- $(PY) -m pytest -v --durations=15 tests
+
+.PHONY: prove-tests
+prove-tests: setup ## six deliberate faults, each must turn the suite red
+	@$(PY) -m tests.faults.prove
+
+.PHONY: lock
+lock: ## renew the lock files from pyproject.toml
+	@$(PY) -m pip install --quiet uv
+	@.venv/bin/uv pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements/all.lock
+	@.venv/bin/uv pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 requirements/agent.in -o requirements/agent.lock
+	@$(PY) -m pip uninstall --quiet -y uv
