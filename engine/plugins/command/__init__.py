@@ -1,0 +1,1 @@
+"""TEST EQUIPMENT: imitation of pulumi-command, for local and remote commands and copies."""

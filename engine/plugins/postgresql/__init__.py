@@ -1,0 +1,1 @@
+"""TEST EQUIPMENT: imitation of pulumi-postgresql for the resources that this project uses."""
