@@ -65,4 +65,5 @@ lock: ## renew the lock files from pyproject.toml
 	@$(PY) -m pip install --quiet uv
 	@.venv/bin/uv pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements/all.lock
 	@.venv/bin/uv pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 requirements/agent.in -o requirements/agent.lock
+	@.venv/bin/uv pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 -c requirements/all.lock lab/airbyte_standin/requirements.txt -o lab/images/standin/wheels.lock
 	@$(PY) -m pip uninstall --quiet -y uv

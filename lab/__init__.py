@@ -1,0 +1,1 @@
+"""The lab: real hosts as containers on one Docker engine, for the demo and the tests."""

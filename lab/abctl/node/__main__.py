@@ -1,0 +1,7 @@
+"""Run the node."""
+
+import sys
+
+from .supervisor import main
+
+sys.exit(main())

@@ -1,0 +1,116 @@
+"""The main job in the lab, once a session: each stage is a fixture that the next one asks for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import lifecycle
+from tests.support.fix_lab import Lab
+from tests.support.timeouts import PULUMI_UP
+
+ROOT = Path(__file__).resolve().parents[3]
+AGENT = "db-migration"
+
+
+@dataclass
+class Deployment:
+    """The program and its commands, run as a user of the lab runs them."""
+
+    lab: Lab
+    logs: list[str] = field(default_factory=list)
+    """All that the commands printed, for the search for planted secrets."""
+
+    def run(self, *command: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in the checkout with the environment of `lab env`."""
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self.lab.env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PULUMI_UP,
+        )
+        self.logs.append(done.stdout + done.stderr)
+        if ok and done.returncode:
+            pytest.fail(
+                f"{' '.join(command)} ended with {done.returncode}\n{self.logs[-1][-8000:]}"
+            )
+        return done
+
+    def up(self, stack: str) -> dict[str, int]:
+        """`pulumi up`; return how many resources were created, updated, replaced, deleted."""
+        self.run("pulumi", "up", "--yes", "--non-interactive", "--stack", stack)
+        return self.last_changes(stack)
+
+    def refresh(self, stack: str) -> dict[str, int]:
+        """`pulumi refresh`; return what it found to differ."""
+        self.run("pulumi", "refresh", "--yes", "--non-interactive", "--stack", stack)
+        return self.last_changes(stack)
+
+    def last_changes(self, stack: str) -> dict[str, int]:
+        """Counts of the stack's last update by operation, `same` left out."""
+        done = self.run(
+            *("pulumi", "stack", "history", "--stack", stack, "--json", "--page-size", "1")
+        )
+        changes: dict[str, int] = json.loads(done.stdout)[0].get("resourceChanges") or {}
+        return {kind: count for kind, count in changes.items() if kind != "same" and count}
+
+    def outputs(self, stack: str) -> dict[str, Any]:
+        """The stack's outputs, secrets kept back."""
+        done = self.run("pulumi", "stack", "output", "--json", "--stack", stack)
+        parsed: dict[str, Any] = json.loads(done.stdout)
+        return parsed
+
+    def agent(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the DB Migration Script's command line on core-worker-01."""
+        command = ["docker", "exec", AGENT, AGENT, *arguments]
+        return self.run(sys.executable, "-m", "lab", "ssh", "core-worker-01", "--", *command, ok=ok)
+
+    def prod_sql(self, query: str) -> str:
+        """Run SQL on prod's database as its owner, inside its container."""
+        return self.lab.docker(
+            "prod", *("exec", "airbyte-db", "psql", "-U", "docker", "-d", "airbyte", "-Atc", query)
+        )
+
+    def copy_sql(self, query: str, database: str = "airbyte_mirror") -> str:
+        """Run SQL on core-worker-01 as the administrator, inside its container."""
+        return self.lab.docker(
+            "core-worker-01",
+            *("exec", "core-worker-01-postgres", "psql", "-U", "postgres", "-d", database),
+            *("-Atc", query),
+        )
+
+
+@pytest.fixture(scope="session")
+def world(lab: Lab) -> Deployment:
+    """A lab in which nothing is deployed yet."""
+    deployment = Deployment(lab)
+    stacks = json.loads(deployment.run("pulumi", "stack", "ls", "--json").stdout)
+    if stacks:
+        lifecycle.down(lab.spec, everything=False)
+        lifecycle.up(lab.spec)
+    return deployment
+
+
+@pytest.fixture(scope="session")
+def v0(world: Deployment) -> Deployment:
+    """v0 as `pulumi up` left it, with data in prod."""
+    world.run("pulumi", "stack", "init", "v0")
+    world.up("v0")
+    return world
+
+
+@pytest.fixture(scope="session")
+def v1(v0: Deployment) -> Deployment:
+    """v1 as promote and `pulumi up` left it."""
+    v0.run("stagectl", "promote", "v0", "v1", "--yes")
+    v0.up("v1")
+    return v0

@@ -1,0 +1,294 @@
+"""pytest plugin: `pg13` and `pg17`, real PostgreSQL servers of the session on free loopback
+ports.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from tenacity import RetryError, retry, retry_if_result, stop_after_delay, wait_fixed
+
+from lab.embedded_postgres import binaries
+from tests.support import timeouts
+
+UNPRIVILEGED = "nobody"
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "max_wal_senders": "10",
+    "max_replication_slots": "10",
+    "wal_receiver_status_interval": "1s",
+    "log_min_messages": "warning",
+    "log_min_error_statement": "error",
+}
+
+
+@dataclass(frozen=True)
+class PgServer:
+    """A running server; knows enough to be stopped and started from another process too."""
+
+    home: str
+    major: int
+    port: int
+    user: str
+    password: str
+    host: str = "127.0.0.1"
+
+    @property
+    def data(self) -> Path:
+        return Path(self.home) / "data"
+
+    @property
+    def log(self) -> Path:
+        return Path(self.home) / "log"
+
+    def dsn(self, database: str = "postgres", **extra: str) -> str:
+        """Return the administrator's connection string."""
+        return make_conninfo(
+            host=self.host,
+            port=self.port,
+            dbname=database,
+            user=self.user,
+            password=self.password,
+            **extra,
+        )
+
+    def connect(self, database: str = "postgres", **extra: str) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.dsn(database, **extra), autocommit=True, connect_timeout=5)
+
+    def sql(self, query: str, *args: object, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Run one query as the administrator; return its rows, if it has any."""
+        with self.connect(database) as connection:
+            cursor = connection.execute(query, args or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def pid(self) -> int | None:
+        """Return the postmaster's process id while it is alive."""
+        try:
+            found = int((self.data / "postmaster.pid").read_text().split()[0])
+            state = Path(f"/proc/{found}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (OSError, ValueError, IndexError):
+            return None
+        return None if state in {"Z", "X"} else found
+
+    def start(self) -> None:
+        """Start, if it does not run; wait until it answers."""
+        if self.pid() is None:
+            self._until(self._start_once, timeouts.SERVER_START, "start")
+        self._until(self._answers, timeouts.SERVER_START, "answer")
+
+    def stop(self) -> None:
+        """Stop in the fast way."""
+        if self.pid() is not None:
+            self._control("stop", "-m", "fast", "-w")
+
+    def kill(self) -> None:
+        """Kill -9 the postmaster and all its children, as a lost host does."""
+        pid = self.pid()
+        if pid is None:
+            return
+        family = [pid, *_children(pid)]
+        for member in family:
+            _kill(member)
+        self._until(
+            lambda: not any(_alive(member) for member in family), timeouts.SERVER_STOP, "die"
+        )
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def dump(self) -> str:
+        """Describe the server for another process."""
+        return json.dumps(asdict(self))
+
+    def _start_once(self) -> bool:
+        return self._control("start", "-l", str(self.log), "-w", "-o", f"-p {self.port}") == 0
+
+    def _control(self, *args: str) -> int:
+        command = [f"{self.home}/pg/bin/pg_ctl", "-D", str(self.data), *args]
+        return run_unprivileged(command, check=False).returncode
+
+    def _answers(self) -> bool:
+        try:
+            with self.connect():
+                return True
+        except psycopg.OperationalError:
+            return False
+
+    def _until(self, condition: Callable[[], object], seconds: float, what: str) -> None:
+        try:
+            wait_for(condition, seconds)
+        except RetryError:
+            tail = self.log.read_text()[-2000:] if self.log.exists() else ""
+            msg = f"PostgreSQL {self.major} did not {what} within {seconds} s\n{tail}"
+            raise AssertionError(msg) from None
+
+
+def wait_for(condition: Callable[[], object], seconds: float, every: float = 0.05) -> None:
+    """Wait until `condition()` is true, or raise RetryError."""
+    retry(
+        retry=retry_if_result(lambda found: not found),
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(every),
+    )(condition)()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(child) for child in text.split()]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def unprivileged_ids() -> tuple[int, int] | None:
+    """Return who servers run as (PostgreSQL refuses to run as root); None: as ourselves."""
+    if os.geteuid() != 0:
+        return None
+    entry = pwd.getpwnam(UNPRIVILEGED)
+    return entry.pw_uid, entry.pw_gid
+
+
+def run_unprivileged(command: list[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
+    ids = unprivileged_ids()
+    return subprocess.run(
+        command,
+        check=check,
+        cwd="/",
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        start_new_session=True,
+        user=ids[0] if ids else None,
+        group=ids[1] if ids else None,
+    )
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def make_server(home: Path, major: int, user: str) -> PgServer:
+    """Make and start a server under `home`; the binaries are copied to where `nobody` may read."""
+    shutil.copytree(binaries(major), home / "pg", symlinks=True)
+    password = f"secret-of-{user}-{major}"
+    (home / "pwfile").write_text(password)
+    ids = unprivileged_ids()
+    for path in (home, home / "pwfile"):
+        os.chown(path, *(ids or (-1, -1)))
+    command = [f"{home}/pg/bin/initdb", "-D", f"{home}/data", "-U", user, "-E", "UTF8"]
+    options = ["--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={home}/pwfile", "--no-sync"]
+    run_unprivileged([*command, *options])
+    with (home / "data" / "postgresql.conf").open("a") as conf:
+        settings = {**SETTINGS, "unix_socket_directories": str(home)}
+        conf.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+    server = PgServer(home=str(home), major=major, port=free_port(), user=user, password=password)
+    server.start()
+    return server
+
+
+def _session_server(major: int, user: str) -> Iterator[PgServer]:
+    home = Path(tempfile.mkdtemp(prefix=f"pg{major}-"))
+    home.chmod(0o755)
+    try:
+        server = make_server(home, major, user)
+        try:
+            yield server
+        finally:
+            server.kill()
+    finally:
+        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def pg13() -> Iterator[PgServer]:
+    """PostgreSQL 13 with the superuser `docker`, like compose's `airbyte-db`."""
+    yield from _session_server(13, "docker")
+
+
+@pytest.fixture(scope="session")
+def pg17() -> Iterator[PgServer]:
+    """PostgreSQL 17 with the superuser `postgres`, like core-worker-01."""
+    yield from _session_server(17, "postgres")
+
+
+def drop_everything(server: PgServer) -> None:
+    """Remove slots, subscriptions, databases and roles that a test has made."""
+    server.start()
+    keep = "('postgres', 'template0', 'template1')"
+    with server.connect() as connection:
+        for (name,) in connection.execute(
+            f"SELECT datname FROM pg_database WHERE datname NOT IN {keep}"
+        ).fetchall():
+            _drop_subscriptions(server, name)
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        )
+        slots = "SELECT slot_name FROM pg_replication_slots WHERE NOT active"
+        wait_for(
+            lambda: (
+                not connection.execute("SELECT FROM pg_replication_slots WHERE active").fetchall()
+            ),
+            timeouts.SERVER_STOP,
+        )
+        for (name,) in connection.execute(slots).fetchall():
+            connection.execute("SELECT pg_drop_replication_slot(%s)", (name,))
+        for (name,) in connection.execute(
+            f"SELECT datname FROM pg_database WHERE datname NOT IN {keep}"
+        ).fetchall():
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+            connection.execute(drop.format(sql.Identifier(name)))
+        for (name,) in connection.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> current_user"
+        ).fetchall():
+            connection.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def _drop_subscriptions(server: PgServer, database: str) -> None:
+    with server.connect(database) as connection:
+        for (name,) in connection.execute(
+            "SELECT subname FROM pg_subscription WHERE subdbid = "
+            "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        ).fetchall():
+            for query in ("ALTER {} DISABLE", "ALTER {} SET (slot_name = NONE)", "DROP {}"):
+                what = sql.SQL("SUBSCRIPTION {}").format(sql.Identifier(name))
+                connection.execute(sql.SQL(query).format(what))
