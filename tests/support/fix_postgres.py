@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import ExecStatus
 from tenacity import RetryError, retry, retry_if_result, stop_after_delay, wait_fixed
 
 from lab.embedded_postgres import binaries
@@ -78,7 +79,9 @@ class PgServer:
         """Run one query as the administrator; return its rows, if it has any."""
         with self.connect(database) as connection:
             cursor = connection.execute(query, args or None)
-            return cursor.fetchall() if cursor.description else []
+            result = cursor.pgresult
+            has_rows = result is not None and result.status == ExecStatus.TUPLES_OK
+            return cursor.fetchall() if has_rows else []
 
     def pid(self) -> int | None:
         """Return the postmaster's process id while it is alive."""

@@ -1,26 +1,19 @@
-"""Runs the program, or a part of it, against a Pulumi engine that only writes down what it is told."""
+"""Runs the program, or a part of it, against an engine that only writes down what it is told."""
 
 import asyncio
-import base64
 import json
-import runpy
-import struct
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
 from google.protobuf import json_format
 from pulumi.runtime import mocks, rpc
 
-ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "airbyte-migration"
 STACK_TYPE = "pulumi:pulumi:Stack"
 SECRET_SIGNATURE = rpc._special_sig_key
-PRIVATE_KEY = "planted-private-key"
-LAB = Path(".cache/airbyte-migration/lab")
 PUBLIC_KEY = "ssh-ed25519 AAAAmade airbyte-migration"
 STATUS = {
     "deployment": "lab",
@@ -67,8 +60,6 @@ class Recorder(mocks.Mocks):
     resources: list[Registered] = field(default_factory=list)
     outputs: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """What components registered as outputs: URN and values with secrets sealed."""
-    registered_so_far: list[int] = field(default_factory=list)
-    """How many resources there were at each entry of `outputs`."""
     exports: dict[str, Any] = field(default_factory=dict)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
@@ -117,7 +108,7 @@ class RecordingMonitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802, ANN401 - the SDK's names
         """Write the request down, then answer as the mock does."""
-        response = super().RegisterResource(request)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != STACK_TYPE:
             raw = json_format.MessageToDict(request.object)
             self.recorder.resources.append(
@@ -142,8 +133,6 @@ class RecordingMonitor(mocks.MockMonitor):
         """Write the outputs down."""
         values = sealed(json_format.MessageToDict(request.outputs))
         self.recorder.outputs.append((request.urn, values))
-        self.recorder.registered_so_far.append(len(self.recorder.resources))
-        return super().RegisterResourceOutputs(request)
 
 
 def _computed(args: mocks.MockResourceArgs, stdout: Mapping[str, str]) -> dict[str, Any]:
@@ -202,9 +191,7 @@ def declare(
 ) -> Recorder:
     """Run `build` as a Pulumi program would be run; return what it registered."""
     recorder = recorder or Recorder()
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
+    with _own_loops():
         mocks.set_mocks(
             recorder,
             project=PROJECT,
@@ -213,89 +200,40 @@ def declare(
             monitor=RecordingMonitor(recorder),
         )
         pulumi.runtime.set_all_config({**(config or {}), **(secrets or {})}, list(secrets or {}))
-        pulumi.runtime.test(lambda: _built(build, recorder))()
-    finally:
-        loop.close()
-        asyncio.set_event_loop(None)
+        pulumi.runtime.test(lambda: _built(build, recorder))()  # type: ignore[no-untyped-call]
     return recorder
+
+
+@contextmanager
+def _own_loops() -> Iterator[None]:
+    """Give the run an event loop of its own, and close that and those the SDK makes in threads."""
+    made: list[asyncio.AbstractEventLoop] = []
+    original = asyncio.new_event_loop
+
+    def tracked() -> asyncio.AbstractEventLoop:
+        made.append(original())
+        return made[-1]
+
+    asyncio.new_event_loop = tracked
+    asyncio.set_event_loop(tracked())
+    try:
+        yield
+    finally:
+        asyncio.new_event_loop = original
+        for loop in made:
+            if not loop.is_closed():
+                loop.run_until_complete(loop.shutdown_default_executor())
+                loop.close()
+        asyncio.set_event_loop(None)
 
 
 def _built(build: Callable[[], object], recorder: Recorder) -> pulumi.Output[None]:
     build()
-    root = pulumi.runtime.get_root_resource()
-    shown = pulumi.Output.from_input(dict(root.outputs)) if root is not None else None
+    exports = getattr(pulumi.runtime.get_root_resource(), "outputs", {})
+    shown = pulumi.Output.from_input(dict(exports))
 
     async def keep() -> None:
-        if shown is not None:
-            recorder.exports = await shown.future() or {}
-            assert not await shown.is_secret(), "a stack output is a secret"
+        recorder.exports = await shown.future() or {}
+        assert not await shown.is_secret(), "a stack output is a secret"
 
     return pulumi.Output.from_input(keep())
-
-
-@dataclass(frozen=True, kw_only=True)
-class StackFile:
-    """A committed stack file with its secrets replaced by planted ones."""
-
-    stack: str
-    plain: dict[str, str]
-    secrets: dict[str, str]
-
-    @property
-    def planted(self) -> set[str]:
-        """Every secret value that must not show."""
-        return {*self.secrets.values(), PRIVATE_KEY}
-
-
-def stack_file(stack: str) -> StackFile:
-    """Read `Pulumi.<stack>.yaml`, and the defaults of the schema, as the engine passes them on."""
-    schema = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    plain = {f"{PROJECT}:{key}": _as_config(entry["default"]) for key, entry in schema.items()}
-    secrets: dict[str, str] = {}
-    for key, value in yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"].items():
-        if isinstance(value, dict) and "secure" in value:
-            secrets[key] = f"planted-{key.partition(':')[2]}"
-            del plain[key]
-        else:
-            plain[key] = _as_config(value)
-    return StackFile(stack=stack, plain=plain, secrets=secrets)
-
-
-def _as_config(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def run_program(file: StackFile, *, preview: bool = False) -> Recorder:
-    """Run the real `__main__.py` with the settings of `file`."""
-    return declare(
-        lambda: runpy.run_path(str(ROOT / "__main__.py")),
-        config=file.plain,
-        secrets=file.secrets,
-        stack=file.stack,
-        recorder=Recorder(preview=preview),
-    )
-
-
-def lay_lab_files(home: Path) -> None:
-    """Put the files of a lab, which the committed stack files name, below `home`."""
-    from airbyte import images  # noqa: PLC0415 - only here
-
-    folder = home / LAB
-    (folder / "keys").mkdir(parents=True)
-    (folder / "keys" / "operator").write_text(PRIVATE_KEY)
-    ports = (2211, 2212, 2213, 2214)
-    (folder / "known_hosts").write_text(
-        "".join(f"[127.0.0.1]:{port} {host_key(port)}\n" for port in ports)
-    )
-    references = {
-        key: f"registry/{key}@sha256:{index:064x}" for index, key in enumerate(images.KNOWN)
-    }
-    (folder / "images.json").write_text(json.dumps(references))
-
-
-def host_key(port: int) -> str:
-    """Return a well-formed public key, another one for each port."""
-    kind = b"ssh-ed25519"
-    material = port.to_bytes(32, "big")
-    blob = struct.pack(">I", len(kind)) + kind + struct.pack(">I", len(material)) + material
-    return f"ssh-ed25519 {base64.b64encode(blob).decode()}"

@@ -1,0 +1,216 @@
+"""The loop: observe -> plan.next_step -> one step, again and again, through every outage."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import psycopg
+import structlog
+
+from db_migration import (
+    follow,
+    observe,
+    plan,
+    prepare,
+    seed,
+    sequences,
+    status,
+    verify,
+    working,
+)
+from db_migration.config import Config, FeedConfig
+from db_migration.context import Context
+from db_migration.errors import BlockedError, MigrationError, Stopping, UnreachableError
+from db_migration.hosts import SshHostControl
+from db_migration.journal import Journal
+from db_migration.plan import Step
+
+PAUSE_AFTER_ERROR_SECONDS = 2.0
+log = structlog.get_logger()
+
+Action = Callable[[Context, Journal], object]
+
+ACTIONS: dict[Step, Action] = {
+    Step.DROP_SLOT: lambda context, _: follow.drop_slot(context),
+    Step.CREATE_ROLE: lambda context, _: prepare.create_role(context),
+    Step.SET_WAL_LEVEL: lambda context, _: prepare.set_wal_level(context),
+    Step.RESTART_SOURCE: prepare.restart_source,
+    Step.START_SOURCE: prepare.start_source,
+    Step.FORGET_RESTART: lambda _, journal: journal.intend(prepare.RESTART_SOURCE, on=False),
+    Step.PUBLISH: lambda context, _: prepare.publish(context),
+    Step.DROP_SEED: lambda context, _: follow.drop_seed(context),
+    Step.SEED: lambda context, _: seed.seed(context),
+    Step.SWAP_MIRROR: lambda context, _: follow.swap_mirror(context),
+    Step.DROP_OLD_MIRROR: lambda context, _: follow.drop_old_mirror(context),
+    Step.SUBSCRIBE: lambda context, _: follow.create_subscription(context),
+    Step.ENABLE: lambda context, _: follow.enable(context),
+    Step.DROP_SUBSCRIPTION: lambda context, _: follow.drop_subscription(context),
+    Step.ADD_TABLES: lambda context, _: follow.add_tables(context),
+    Step.ADVANCE_SEQUENCES: lambda context, _: sequences.advance(context, context.mirror),
+    Step.DROP_OLD_WORKING: lambda context, _: working.drop_old(context),
+    Step.DROP_NEXT_WORKING: lambda context, _: working.drop_next(context),
+    Step.CLONE_WORKING: lambda context, _: working.clone(context),
+    Step.SWAP_WORKING: working.swap,
+    Step.START_READER: working.start_reader,
+    Step.VERIFY: lambda context, journal: verify.verify_and_record(context, journal),
+}
+
+SOURCE_STEPS = frozenset(
+    {
+        Step.CREATE_ROLE,
+        Step.SET_WAL_LEVEL,
+        Step.RESTART_SOURCE,
+        Step.START_SOURCE,
+        Step.FORGET_RESTART,
+        Step.PUBLISH,
+    }
+)
+"""What `prepare` may do: the source, and nothing else."""
+
+
+def context_of(config: Config, feed: FeedConfig, stop: threading.Event | None = None) -> Context:
+    """Put a feed together with the hosts it may command."""
+    reader = feed.working_database.reader_host_control if feed.working_database else None
+    source = feed.source.host_control
+    return Context(
+        config,
+        feed,
+        source_host=SshHostControl(source) if source else None,
+        reader_host=SshHostControl(reader) if reader else None,
+        stop=stop or threading.Event(),
+    )
+
+
+class Agent:
+    """One feed, from whatever state it is found in."""
+
+    def __init__(self, context: Context) -> None:
+        """Take a feed; nothing is opened before the first step."""
+        self.context = context
+        self.journal = Journal(context.control, context.feed.name)
+        self._log = log.bind(feed=context.feed.name)
+        self._open = False
+        self._last: str | None = None
+
+    def run(self) -> None:
+        """Go on until SIGTERM; no outage ends the loop."""
+        while not self.context.stop.is_set():
+            try:
+                step = self.once()
+            except Stopping:
+                break
+            pause = self.context.config.poll_seconds if step in {Step.WAIT, None} else 0
+            self.context.stop.wait(pause)
+        self._log.info("stopped")
+
+    @property
+    def name(self) -> str:
+        """Name of the feed."""
+        return self.context.feed.name
+
+    def once(self) -> Step | None:
+        """Do one step; return it, or None when an error forbade it (the state says which)."""
+        try:
+            return self.attempt()
+        except (UnreachableError, psycopg.OperationalError) as error:
+            self._report(error)
+        except (MigrationError, psycopg.Error) as error:
+            self._report(error)
+        return None
+
+    def attempt(self, allowed: frozenset[Step] | None = None, *, patient: bool = True) -> Step:
+        """Do one step, if it is among the allowed ones; raise what forbids it.
+
+        A server that does not answer is waited for, or raised if the caller is not patient.
+        """
+        if not self._open:
+            self._try_open()
+        sight = observe.look(self.context, self.journal)
+        try:
+            decision = plan.next_step(sight.planner)
+        except BlockedError as error:
+            self._save(status.describe(self.context, sight, None, error))
+            raise
+        outage = sight.unreachable[0] if sight.unreachable else None
+        if outage is not None and not patient:
+            raise outage
+        if decision.step is Step.WAIT:
+            self._save(status.describe(self.context, sight, decision, outage))
+            self._say(decision)
+            if outage is not None and self._last != str(outage):
+                self._report(outage)
+            return Step.WAIT
+        if allowed is not None and decision.step not in allowed:
+            return Step.WAIT
+        self._act(sight, decision, outage)
+        return decision.step
+
+    def _act(
+        self, sight: observe.Sight, decision: plan.Decision, outage: MigrationError | None
+    ) -> None:
+        """Carry out one step under the feed's lock, with a line in the journal before and after."""
+        action = ACTIONS[decision.step]
+        self._say(decision)
+        if sight.planner.target is None:
+            action(self.context, self.journal)
+            return
+        with self.journal.alone() as alone:
+            if not alone:
+                raise BlockedError(
+                    found="another process acts on this feed",
+                    needed="one process at a time",
+                    way_out="nothing to do: this is tried again by itself",
+                )
+            self._save(status.describe(self.context, sight, decision, outage))
+            self.journal.event(decision.step, "started", decision.why)
+            try:
+                action(self.context, self.journal)
+            except (MigrationError, psycopg.Error) as error:
+                self.journal.event(decision.step, "failed", _short(error))
+                raise
+            self.journal.event(decision.step, "done", "")
+
+    def _try_open(self) -> None:
+        try:
+            self.journal.open()
+            self._open = True
+        except (UnreachableError, psycopg.OperationalError) as error:
+            self._log.debug("journal is not reachable yet", error=_short(error))
+
+    def _save(self, state: dict[str, object]) -> None:
+        """Keep the state for `status`; without the target there is nowhere to keep it."""
+        if self._open:
+            try:
+                self.journal.save_state(state)
+            except (UnreachableError, psycopg.OperationalError) as error:
+                self._log.debug("state is not saved", error=_short(error))
+
+    def _say(self, decision: plan.Decision) -> None:
+        if decision.step is not Step.WAIT or self._last != decision.why:
+            self._log.info(decision.step.value, why=decision.why)
+        self._last = decision.why
+
+    def _report(self, error: Exception) -> None:
+        """Log an error once, save it as the feed's state, and slow down."""
+        text = _short(error)
+        if text != self._last:
+            self._log.warning("not now", error=text)
+            self._last = text
+        self._save_error(error)
+        self.context.stop.wait(min(PAUSE_AFTER_ERROR_SECONDS, self.context.config.poll_seconds))
+
+    def _save_error(self, error: Exception) -> None:
+        try:
+            found = self.journal.state() if self._open else None
+        except (MigrationError, psycopg.Error):
+            found = None
+        if found is not None:
+            self._save({**found[0], "error": status.error_dict(error)})
+
+
+def _short(error: Exception) -> str:
+    """Shorten an error; psycopg's may quote a statement, and a statement may hold a password."""
+    if isinstance(error, psycopg.Error):
+        return f"{type(error).__name__}: {error.diag.message_primary or 'connection lost'}"
+    return " ".join(str(error).split())

@@ -1,0 +1,208 @@
+"""What the catalogs of an Airbyte database say: tables, keys, types, sequences, fingerprints.
+
+Everything here reads; every query gives the same text on PostgreSQL 13 and 17 for the same
+definition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from db_migration.postgres import Connection, rows
+
+USER_SCHEMAS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'"
+
+
+@dataclass(frozen=True)
+class Table:
+    """An ordinary, permanent table."""
+
+    schema: str
+    name: str
+    identity: str
+    has_identity: bool
+    published: bool
+    bytes: int
+
+    @property
+    def full_name(self) -> str:
+        """`schema.table`, unquoted: the name in marks, reports and messages."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that holds data (generated ones are computed again)."""
+
+    name: str
+    type: str
+    base: str
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A sequence and where it stands."""
+
+    schema: str
+    name: str
+    last_value: int | None
+    increment: int
+
+    @property
+    def full_name(self) -> str:
+        """`schema.sequence`, unquoted."""
+        return f"{self.schema}.{self.name}"
+
+
+def tables(connection: Connection, publication: str = "") -> list[Table]:
+    """List the tables that can be published, with their replica identity."""
+    found = rows(
+        connection,
+        """
+        SELECT n.nspname, c.relname, c.relreplident::text,
+               c.relreplident = 'f' OR EXISTS (
+                   SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND CASE
+                       c.relreplident WHEN 'd' THEN i.indisprimary
+                       WHEN 'i' THEN i.indisreplident ELSE false END),
+               EXISTS (SELECT FROM pg_publication_tables p WHERE p.pubname = %s
+                       AND p.schemaname = n.nspname AND p.tablename = c.relname),
+               pg_table_size(c.oid)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND c.relpersistence = 'p'
+          AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+        ORDER BY 1, 2
+        """,
+        (publication,),
+    )
+    return [Table(*item) for item in found]
+
+
+def columns(connection: Connection, table: Table) -> list[Column]:
+    """List the stored columns of a table in their order."""
+    found = rows(
+        connection,
+        """
+        SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typname
+        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+        JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped
+          AND a.attgenerated = ''
+        ORDER BY a.attnum
+        """,
+        (table.schema, table.name),
+    )
+    return [Column(*item) for item in found]
+
+
+def primary_key(connection: Connection, table: Table) -> list[str]:
+    """Return the columns of the primary key, none if there is none."""
+    found = rows(
+        connection,
+        """
+        SELECT a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, place)
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+        WHERE i.indisprimary AND n.nspname = %s AND c.relname = %s ORDER BY k.place
+        """,
+        (table.schema, table.name),
+    )
+    return [name for (name,) in found]
+
+
+def sequences(connection: Connection) -> list[Sequence]:
+    """List the sequences; `last_value` is None until the first use."""
+    found = rows(
+        connection,
+        """
+        SELECT schemaname, sequencename, last_value, increment_by FROM pg_sequences
+        WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND schemaname !~ '^pg_'
+        ORDER BY 1, 2
+        """,
+    )
+    return [Sequence(*item) for item in found]
+
+
+def definitions(connection: Connection) -> dict[str, list[str]]:
+    """Describe every table: columns, constraints and indexes, one line each."""
+    found = rows(
+        connection,
+        """
+        WITH t AS (
+            SELECT c.oid, n.nspname || '.' || c.relname AS name
+            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind = 'r' AND c.relpersistence = 'p'
+              AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_')
+        SELECT t.name, 'column ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+               || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
+               || CASE a.attidentity WHEN '' THEN '' ELSE ' identity ' || a.attidentity::text END
+               || CASE a.attgenerated WHEN '' THEN '' ELSE ' generated' END
+               || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
+        FROM t JOIN pg_attribute a ON a.attrelid = t.oid
+        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE a.attnum > 0 AND NOT a.attisdropped
+        UNION ALL
+        SELECT t.name, 'constraint ' || o.conname || ' ' || pg_get_constraintdef(o.oid)
+        FROM t JOIN pg_constraint o ON o.conrelid = t.oid WHERE o.contype <> 'n'
+        UNION ALL
+        SELECT t.name, 'index ' || x.relname || ' ' || pg_get_indexdef(i.indexrelid)
+               || CASE WHEN i.indisvalid THEN '' ELSE ' invalid' END
+        FROM t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class x ON x.oid = i.indexrelid
+        UNION ALL
+        SELECT t.name, 'trigger ' || g.tgname || ' ' || pg_get_triggerdef(g.oid)
+        FROM t JOIN pg_trigger g ON g.tgrelid = t.oid WHERE NOT g.tgisinternal
+        """,
+    )
+    described: dict[str, list[str]] = {}
+    for name, line in sorted(found):
+        described.setdefault(name, []).append(line)
+    return described
+
+
+def types(connection: Connection) -> list[str]:
+    """Describe enums, domains, views and sequences, one line each."""
+    found = rows(
+        connection,
+        """
+        SELECT 'enum ' || n.nspname || '.' || t.typname || ' ('
+               || string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) || ')'
+        FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+        JOIN pg_enum e ON e.enumtypid = t.oid GROUP BY n.nspname, t.typname
+        UNION ALL
+        SELECT 'domain ' || n.nspname || '.' || t.typname || ' ' || format_type(t.typbasetype,
+        t.typtypmod)
+        FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+        WHERE t.typtype = 'd' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+        UNION ALL
+        SELECT 'view ' || n.nspname || '.' || c.relname
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+        UNION ALL
+        SELECT 'function ' || n.nspname || '.' || p.proname || '(' ||
+        pg_get_function_arguments(p.oid) || ')'
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
+        """,
+    )
+    return sorted(line for (line,) in found)
+
+
+def sequence_definitions(connection: Connection) -> list[str]:
+    """Describe the sequences without their values."""
+    found = rows(
+        connection,
+        """
+        SELECT 'sequence ' || schemaname || '.' || sequencename || ' ' || data_type::text
+               || ' start ' || start_value || ' increment ' || increment_by
+               || ' range ' || min_value || '..' || max_value || CASE WHEN cycle THEN ' cycle'
+               ELSE '' END
+        FROM pg_sequences WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+        """,
+    )
+    return sorted(line for (line,) in found)
+
+
+def fingerprint(lines: list[str]) -> str:
+    """Shorten a description so that it fits in a database's comment."""
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]

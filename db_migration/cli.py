@@ -1,0 +1,302 @@
+"""Command line of the DB Migration Script. Data on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from db_migration import config as configuration
+from db_migration import log, preflight, release, status, verify
+from db_migration.agent import SOURCE_STEPS, Agent, context_of
+from db_migration.config import Config
+from db_migration.context import Context
+from db_migration.errors import DeadlinePassedError, DifferenceFoundError, ExitCode, MigrationError
+from db_migration.journal import Journal
+from db_migration.plan import Step
+from db_migration.postgres import until
+
+app = typer.Typer(
+    name="db-migration",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigPath = Annotated[Path, typer.Option("--config", help="Configuration file (JSON).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be undone.")]
+DEFAULT = configuration.DEFAULT_PATH
+PROGRESS_SECONDS = 5.0
+
+
+@app.callback()
+def main(
+    context: typer.Context,
+    config: Annotated[
+        Path, typer.Option(envvar="DB_MIGRATION_CONFIG", help="Configuration file (JSON).")
+    ] = DEFAULT,
+) -> None:
+    """Copies Airbyte's database to another server, keeps the copy in step and proves it equal."""
+    names = ("preflight", "prepare", "run", "status", "verify", "release")
+    context.default_map = {name: {"config": str(config)} for name in names}
+
+
+@contextmanager
+def _reported(as_json: bool) -> Iterator[None]:
+    """Turn an error into its three parts and its exit code.
+
+    Stdout holds one JSON document at most: who found a difference has printed it already.
+    """
+    log.configure()
+    try:
+        yield
+    except MigrationError as error:
+        if as_json and not isinstance(error, DeadlinePassedError | DifferenceFoundError):
+            _print_json({"error": error.as_dict()})
+        Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(error.exit_code) from None
+    except psycopg.Error as error:
+        found = status.error_dict(error)
+        if as_json:
+            _print_json({"error": found})
+        Console(stderr=True, highlight=False).print(
+            f"error: {found['found']}", markup=False, soft_wrap=True
+        )
+        raise typer.Exit(ExitCode.UNEXPECTED) from None
+
+
+def _print_json(data: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+    sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def _print_table(title: str, columns: list[str], lines: list[list[str]]) -> None:
+    table = RichTable(*columns, title=title, title_justify="left")
+    for line in lines:
+        table.add_row(*line)
+    Console(markup=False).print(table)
+
+
+@app.command("preflight")
+def preflight_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
+    """Check, without changing anything, whether each feed can work."""
+    with _reported(as_json):
+        loaded = configuration.load(config)
+        found = {feed.name: preflight.preflight(context_of(loaded, feed)) for feed in loaded.feeds}
+        if as_json:
+            listed = [
+                {"name": name, "checks": [check.as_dict() for check in checks]}
+                for name, checks in found.items()
+            ]
+            _print_json({"deployment": loaded.deployment, "feeds": listed})
+        else:
+            for name, checks in found.items():
+                _print_checks(name, checks)
+        if not all(check.ok for checks in found.values() for check in checks):
+            raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def _print_checks(name: str, checks: list[preflight.Check]) -> None:
+    lines = [
+        ["ok" if check.ok else "FAILED", check.id, check.found, check.needed] for check in checks
+    ]
+    _print_table(name, ["", "check", "found", "needed"], lines)
+    out = Console(markup=False, highlight=False)
+    for check in checks:
+        if not check.ok:
+            out.print(f"{check.id}: {check.why}\n  hint: {check.way_out}")
+
+
+@app.command("prepare")
+def prepare_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
+    """Make the source fit for a feed (also after a release): role, wal_level, publication."""
+    with _reported(as_json):
+        loaded = configuration.load(config)
+        done = {feed.name: _prepare(context_of(loaded, feed)) for feed in loaded.feeds}
+        if as_json:
+            _print_json({"deployment": loaded.deployment, "prepared": done})
+        for name, steps in done.items() if not as_json else ():
+            Console().print(f"{name}: {', '.join(steps) or 'nothing to do'}")
+
+
+def _prepare(context: Context) -> list[str]:
+    """Do the planner's steps as long as they concern the source only."""
+    agent = Agent(context)
+    agent.journal.open()
+    agent.journal.intend(release.RELEASED, on=False)
+    done: list[str] = []
+    while (step := agent.attempt(SOURCE_STEPS, patient=False)) is not Step.WAIT:
+        done.append(step.value)
+    return done
+
+
+@app.command("run")
+def run_command(config: ConfigPath = DEFAULT) -> None:
+    """Bring every feed to following and keep it there, until SIGTERM."""
+    with _reported(False):
+        loaded = configuration.load(config)
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        agents = [Agent(context_of(loaded, feed, stop)) for feed in loaded.feeds]
+        threads = [threading.Thread(target=agent.run, name=agent.name) for agent in agents[1:]]
+        for thread in threads:
+            thread.start()
+        agents[0].run()
+        for thread in threads:
+            thread.join()
+
+
+@app.command("status")
+def status_command(
+    config: ConfigPath = DEFAULT,
+    as_json: AsJson = False,
+    wait: Annotated[
+        str, typer.Option(help="Wait until all feeds are: following,verified,working.")
+    ] = "",
+    deadline: Annotated[float, typer.Option(help="Give up waiting after so many seconds.")] = 600,
+) -> None:
+    """Show the state of every feed, or wait for one."""
+    with _reported(as_json):
+        loaded = configuration.load(config)
+        goals = [goal for goal in wait.split(",") if goal]
+        if unknown := sorted(set(goals) - set(status.GOALS)):
+            msg = f"--wait must name some of {', '.join(status.GOALS)}, got {', '.join(unknown)}"
+            raise typer.BadParameter(msg)
+        missing = _wait(loaded, goals, deadline)
+        state = status.read(loaded)
+        if as_json or goals:
+            _print_json(state)
+        else:
+            _print_status(state)
+        if missing:
+            raise DeadlinePassedError(
+                found=f"not reached after {deadline:g} s: {'; '.join(missing)}",
+                needed=f"every feed {', '.join(goals)}",
+                way_out="read `next` and `error` above; wait longer with `--deadline`",
+            )
+
+
+def _wait(config: Config, goals: list[str], deadline: float) -> list[str]:
+    """Wait for the goals with a line of progress on stderr; return what is missing at the end."""
+    missing: list[str] = []
+    if not goals:
+        return missing
+    say = Console(stderr=True, markup=False, highlight=False)
+
+    def reached() -> bool:
+        feeds = status.read(config)["feeds"]
+        missing[:] = status.reached(feeds, goals)
+        for feed in feeds if missing else ():
+            error = f" ({feed['error']['found']})" if feed["error"] else ""
+            say.print(f"{feed['name']}: {feed['state']}, {feed['next']}{error}", soft_wrap=True)
+        return not missing
+
+    until(reached, deadline, every=min(PROGRESS_SECONDS, config.poll_seconds))
+    return missing
+
+
+def _print_status(state: dict[str, Any]) -> None:
+    lines = [
+        [
+            feed["name"],
+            feed["state"],
+            _lag(feed["lag"]),
+            _verified(feed["verified"]),
+            f"{feed['working_database']['age_seconds']:.0f} s old"
+            if feed["working_database"]
+            else "not yet",
+            feed["error"]["found"] if feed["error"] else feed["next"],
+        ]
+        for feed in state["feeds"]
+    ]
+    columns = ["feed", "state", "lag", "verified", "working database", "next"]
+    _print_table(state["deployment"], columns, lines)
+
+
+def _lag(lag: dict[str, float] | None) -> str:
+    return f"{lag['bytes']:.0f} B, {lag['seconds']:.1f} s" if lag else "-"
+
+
+def _verified(found: dict[str, Any] | None) -> str:
+    if not found:
+        return "not yet"
+    how = "equal" if found["equal"] else "DIFFERS"
+    return f"{how}: {found['tables']} tables, {found['rows']} rows, {found['at']}"
+
+
+@app.command("verify")
+def verify_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
+    """Compare source and mirror now: definitions, rights, sequences, every row."""
+    with _reported(as_json):
+        loaded = configuration.load(config)
+        results = []
+        for feed in loaded.feeds:
+            context = context_of(loaded, feed)
+            result = verify.verify_and_record(context, Journal(context.control, feed.name))
+            results.append({"name": feed.name, **result})
+        if as_json:
+            _print_json({"deployment": loaded.deployment, "feeds": results})
+        else:
+            _print_results(results)
+        found = sum(len(result["differences"]) for result in results)
+        if found:
+            raise DifferenceFoundError(
+                found=f"{found} difference(s) between source and mirror, named above",
+                needed="none",
+                way_out="find who writes to the mirror; then drop the feed's subscription there, "
+                "and the agent makes a new copy",
+            )
+
+
+def _print_results(results: list[dict[str, Any]]) -> None:
+    out = Console(markup=False, highlight=False)
+    for result in results:
+        word = "equal" if result["equal"] else "DIFFERENT"
+        size = f"{result['tables']} tables, {result['rows']} rows, {result['bytes']} bytes"
+        out.print(f"{result['name']}: {word} ({size})", soft_wrap=True)
+        for line in result["differences"]:
+            out.print(f"  - {line}", soft_wrap=True)
+
+
+@app.command("release")
+def release_command(
+    config: ConfigPath = DEFAULT, as_json: AsJson = False, dry_run: DryRun = False
+) -> None:
+    """Undo everything that the feeds did on the source's database server."""
+    with _reported(as_json):
+        loaded = configuration.load(config)
+        found = []
+        for feed in loaded.feeds:
+            context = context_of(loaded, feed)
+            journal = Journal(context.control, feed.name)
+            undone = release.traces(context) if dry_run else release.release(context, journal)
+            left = [] if dry_run else release.left_over(context)
+            listed = [{"what": trace.what, "undo": trace.undo} for trace in undone]
+            found.append({"name": feed.name, "traces": listed, "left": left})
+        if as_json:
+            _print_json({"deployment": loaded.deployment, "dry_run": dry_run, "feeds": found})
+        else:
+            _print_release(found, dry_run)
+
+
+def _print_release(found: list[dict[str, Any]], dry_run: bool) -> None:
+    out = Console(markup=False, highlight=False)
+    for feed in found:
+        head = "would be undone" if dry_run else "undone"
+        out.print(f"{feed['name']}: {len(feed['traces'])} thing(s) {head} on the source")
+        for trace in feed["traces"]:
+            out.print(f"  - {trace['what']}: {trace['undo']}", soft_wrap=True)
+        for left in feed["left"]:
+            out.print(f"  still there: {left}", soft_wrap=True)

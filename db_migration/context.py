@@ -1,0 +1,79 @@
+"""What every verb gets: one feed, its endpoints, its journal, and whether to stop."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from db_migration.config import Config, FeedConfig
+from db_migration.errors import Stopping
+from db_migration.hosts import HostControl
+from db_migration.postgres import Endpoint
+
+
+@dataclass(frozen=True)
+class Context:
+    """One feed of the configuration, ready to act on."""
+
+    config: Config
+    feed: FeedConfig
+    source_host: HostControl | None = None
+    reader_host: HostControl | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def owner(self) -> Endpoint:
+        """The source, as the owner of its tables."""
+        source = self.feed.source
+        label = f"source `{source.name}`"
+        return Endpoint(
+            label, source.host, source.port, source.database, source.sslmode, source.owner
+        )
+
+    @property
+    def reader(self) -> Endpoint:
+        """The source, as the feed's own role."""
+        source = self.feed.source
+        label = f"source `{source.name}`"
+        return Endpoint(
+            label, source.host, source.port, source.database, source.sslmode, source.reader
+        )
+
+    @property
+    def mirror(self) -> Endpoint:
+        """The mirror database on the target."""
+        target = self.feed.target
+        label = f"target `{target.name}`"
+        return Endpoint(label, target.host, target.port, target.database, target.sslmode, target)
+
+    @property
+    def control(self) -> Endpoint:
+        """The control database: journal, and the place from which others are renamed."""
+        control = self.config.control
+        where = (control.host, control.port, control.database, control.sslmode)
+        return Endpoint("control database", *where, control)
+
+    @property
+    def server(self) -> Endpoint:
+        """The target's server, in no database of a feed."""
+        return self.mirror.at(self.config.control.database)
+
+    @property
+    def seed_name(self) -> str:
+        """Where a new copy is made."""
+        return f"{self.feed.target.database}_seed"
+
+    @property
+    def old_mirror_name(self) -> str:
+        """What the replaced mirror is called until it is dropped."""
+        return f"{self.feed.target.database}_old"
+
+    @property
+    def seed(self) -> Endpoint:
+        """The database of the new copy."""
+        return self.mirror.at(self.seed_name)
+
+    def breathe(self) -> None:
+        """Give SIGTERM its chance between two effects."""
+        if self.stop.is_set():
+            raise Stopping

@@ -1,0 +1,79 @@
+"""Every side effect of the script, by name, in one list.
+
+A function that changes anything outside the process is decorated with ``@effect(Effect.X)``; what it
+does can be interrupted at any point and begun again. The crash tests walk this list: they kill a
+real agent before and after each of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Effect(StrEnum):
+    """Names of the side effects, in the order in which a first run meets them."""
+
+    OPEN_JOURNAL = "journal.open"
+    WRITE_JOURNAL = "journal.write"
+    CREATE_ROLE = "source.create_role"
+    SET_WAL_LEVEL = "source.set_wal_level"
+    SAVE_INTENT = "journal.save_intent"
+    STOP_SOURCE = "source.stop"
+    START_SOURCE = "source.start"
+    PUBLISH = "source.publish"
+    CREATE_SLOT = "source.create_slot"
+    CREATE_SEED = "target.create_seed"
+    RESTORE_SCHEMA = "target.restore_schema"
+    COPY_TABLE = "target.copy_table"
+    BUILD_INDEX = "target.build_index"
+    ADD_CONSTRAINTS = "target.add_constraints"
+    ADVANCE_SEQUENCES = "target.advance_sequences"
+    MARK_SEEDED = "target.mark_seeded"
+    SWAP_MIRROR = "target.swap_mirror"
+    CREATE_SUBSCRIPTION = "target.create_subscription"
+    ENABLE_SUBSCRIPTION = "target.enable_subscription"
+    DROP_OLD_MIRROR = "target.drop_old_mirror"
+    CREATE_LATE_TABLES = "target.create_late_tables"
+    PUBLISH_LATE_TABLES = "source.publish_late_tables"
+    REFRESH_SUBSCRIPTION = "target.refresh_subscription"
+    MARK_TABLES = "target.mark_tables"
+    DISABLE_SUBSCRIPTION = "target.disable_subscription"
+    CLONE_WORKING = "target.clone_working"
+    PREPARE_WORKING = "target.prepare_working"
+    MARK_WORKING = "target.mark_working"
+    STOP_READER = "reader.stop"
+    SWAP_WORKING = "target.swap_working"
+    START_READER = "reader.start"
+    DROP_OLD_WORKING = "target.drop_old_working"
+    DROP_NEXT_WORKING = "target.drop_next_working"
+    DROP_SUBSCRIPTION = "target.drop_subscription"
+    DROP_SLOT = "source.drop_slot"
+    DROP_SEED = "target.drop_seed"
+    DROP_PUBLICATION = "source.drop_publication"
+    DROP_ROLE = "source.drop_role"
+    RESET_WAL_LEVEL = "source.reset_wal_level"
+
+
+def perform(name: Effect, function: Callable[[], R]) -> R:
+    """Carry out one effect (the one place that all of them pass)."""
+    del name
+    return function()
+
+
+def effect(name: Effect) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Declare that the function is the side effect `name`."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+            return perform(name, lambda: function(*args, **kwargs))
+
+        return wrapper
+
+    return decorate

@@ -1,0 +1,131 @@
+"""The journal, in the control database: audit trail, last state of each feed, and intents.
+
+The planner does not believe it: losing this database loses history, not the copy. The one exception
+are intents ("the source is stopped for a restart"), which no catalog of a stopped server can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from db_migration.effects import Effect, effect
+from db_migration.postgres import Connection, Endpoint, row, rows, run, value
+
+SCHEMA = """
+CREATE SCHEMA IF NOT EXISTS migration;
+CREATE TABLE IF NOT EXISTS migration.event (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(),
+    feed text NOT NULL, step text NOT NULL, phase text NOT NULL, detail text NOT NULL);
+CREATE TABLE IF NOT EXISTS migration.feed (
+    name text PRIMARY KEY, at timestamptz NOT NULL, state jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS migration.verification (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(),
+    feed text NOT NULL, result jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS migration.intent (
+    feed text NOT NULL, name text NOT NULL, at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (feed, name));
+"""
+LOCK_CLASS = 0x41424D  # "ABM": separates our advisory locks from anybody else's
+
+
+class Journal:
+    """Short connections to the control database, one feed at a time."""
+
+    def __init__(self, endpoint: Endpoint, feed: str) -> None:
+        """Name the control database and the feed."""
+        self._endpoint = endpoint
+        self._feed = feed
+
+    @effect(Effect.OPEN_JOURNAL)
+    def open(self) -> None:
+        """Make the tables if they are missing."""
+        with self._endpoint.connect() as connection, connection.transaction():
+            if value(connection, "SELECT to_regclass('migration.intent')") is None:
+                connection.execute(SCHEMA)
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Hold the feed's lock; yields False when another process acts on this feed."""
+        with self._endpoint.connect() as connection:
+            lock = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
+            yield bool(value(connection, lock, (LOCK_CLASS, self._feed)))
+
+    @effect(Effect.WRITE_JOURNAL)
+    def event(self, step: str, phase: str, detail: str) -> None:
+        """Add a line to the audit trail."""
+        with self._endpoint.connect() as connection:
+            run(
+                connection,
+                "INSERT INTO migration.event (feed, step, phase, detail) VALUES (%s, %s, %s, %s)",
+                (self._feed, step, phase, detail),
+            )
+
+    def events(self) -> list[tuple[Any, ...]]:
+        """Return the audit trail of the feed."""
+        with self._endpoint.connect() as connection:
+            query = (
+                "SELECT at, step, phase, detail FROM migration.event WHERE feed = %s ORDER BY id"
+            )
+            return rows(connection, query, (self._feed,))
+
+    @effect(Effect.WRITE_JOURNAL)
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Keep the feed's state for `status` in another process."""
+        with self._endpoint.connect() as connection:
+            run(
+                connection,
+                "INSERT INTO migration.feed (name, at, state) VALUES (%s, now(), %s) "
+                "ON CONFLICT (name) DO UPDATE SET at = excluded.at, state = excluded.state",
+                (self._feed, Jsonb(state)),
+            )
+
+    def state(self) -> tuple[dict[str, Any], float] | None:
+        """Return the last state and its age in seconds."""
+        with self._endpoint.connect() as connection:
+            query = (
+                "SELECT state, extract(epoch FROM now() - at)::float8 FROM migration.feed "
+                "WHERE name = %s"
+            )
+            try:
+                found = row(connection, query, (self._feed,))
+            except psycopg.errors.UndefinedTable:
+                return None
+            return (found[0], found[1]) if found else None
+
+    @effect(Effect.SAVE_INTENT)
+    def intend(self, name: str, *, on: bool) -> None:
+        """Note, or take back, that something was begun that must be ended."""
+        with self._endpoint.connect() as connection:
+            query = "DELETE FROM migration.intent WHERE feed = %s AND name = %s"
+            if on:
+                query = (
+                    "INSERT INTO migration.intent (feed, name) VALUES (%s, %s) "
+                    "ON CONFLICT DO NOTHING"
+                )
+            run(connection, query, (self._feed, name))
+
+    def intents(self, connection: Connection) -> set[str]:
+        """Return the names of what was begun."""
+        query = "SELECT name FROM migration.intent WHERE feed = %s"
+        return {name for (name,) in rows(connection, query, (self._feed,))}
+
+    @effect(Effect.WRITE_JOURNAL)
+    def save_verification(self, result: dict[str, Any]) -> None:
+        """Keep the result of a verification."""
+        with self._endpoint.connect() as connection:
+            query = "INSERT INTO migration.verification (feed, result) VALUES (%s, %s)"
+            run(connection, query, (self._feed, Jsonb(result)))
+
+    def last_verification(self, connection: Connection) -> tuple[dict[str, Any], float] | None:
+        """Return the last result and its age in seconds."""
+        query = (
+            "SELECT result, extract(epoch FROM now() - at)::float8 FROM migration.verification "
+            "WHERE feed = %s ORDER BY id DESC LIMIT 1"
+        )
+        found = row(connection, query, (self._feed,))
+        return (found[0], found[1]) if found else None

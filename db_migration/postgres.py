@@ -1,0 +1,184 @@
+"""PostgreSQL as this script uses it: short connections, pinned settings, safe text of SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, LiteralString, TypeAlias
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from db_migration.config import Login
+from db_migration.errors import UnreachableError
+
+Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+Query: TypeAlias = LiteralString | sql.SQL | sql.Composed
+
+APPLICATION_NAME = "airbyte-migration"
+CONNECT_TIMEOUT_SECONDS = 5
+SILENCE_SECONDS = 20
+
+# Both sides must print the same value as the same text, whatever the server's defaults are.
+PINNED = {
+    "timezone": "UTC",
+    "datestyle": "ISO,YMD",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "search_path": "pg_catalog",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "0",
+    "statement_timeout": "0",
+}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a database is and who enters it; prints without the password."""
+
+    label: str
+    host: str
+    port: int
+    database: str
+    sslmode: str
+    login: Login
+
+    def conninfo(self, **extra: str) -> str:
+        """Return libpq's connection string, password included: never log it."""
+        return make_conninfo(
+            host=self.host,
+            port=self.port,
+            dbname=self.database,
+            sslmode=self.sslmode,
+            user=self.login.user,
+            password=self.login.password(),
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name=APPLICATION_NAME,
+            keepalives_idle=SILENCE_SECONDS // 2,
+            keepalives_interval=5,
+            tcp_user_timeout=SILENCE_SECONDS * 1000,
+            **extra,
+        )
+
+    def at(self, database: str) -> Endpoint:
+        """Return the same server and role in another database."""
+        return Endpoint(self.label, self.host, self.port, database, self.sslmode, self.login)
+
+    @contextmanager
+    def connect(self, **extra: str) -> Iterator[Connection]:
+        """Open a connection in autocommit for the length of a `with`."""
+        options = " ".join(f"-c {name}={value}" for name, value in PINNED.items())
+        try:
+            connection = psycopg.connect(self.conninfo(options=options, **extra), autocommit=True)
+        except psycopg.OperationalError as error:
+            raise UnreachableError(
+                found=f"{self.label} (`{self.database}` at {self.host}:{self.port}, role "
+                f"`{self.login.user}`) does not let us in: {_first_line(error)}",
+                needed="a server that answers and accepts this role",
+                way_out="look at the server and at the tunnel to it; this is tried again by itself",
+            ) from None
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def _first_line(error: Exception) -> str:
+    """Shorten libpq's message; when it is empty the class says at least what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__
+
+
+def rows(
+    connection: Connection, query: Query, args: Sequence[object] = ()
+) -> list[tuple[Any, ...]]:
+    """Return all rows."""
+    return connection.execute(query, args or None).fetchall()
+
+
+def row(
+    connection: Connection, query: Query, args: Sequence[object] = ()
+) -> tuple[Any, ...] | None:
+    """Return the first row, if any."""
+    return connection.execute(query, args or None).fetchone()
+
+
+def value(connection: Connection, query: Query, args: Sequence[object] = ()) -> Any:  # noqa: ANN401
+    """Return the first column of the first row, None if there is none."""
+    found = row(connection, query, args)
+    return found[0] if found else None
+
+
+def run(connection: Connection, query: Query, args: Sequence[object] = ()) -> None:
+    """Execute, without a result."""
+    connection.execute(query, args or None)
+
+
+def run_script(connection: Connection, script: str) -> None:
+    """Execute a script that pg_dump made, as one message."""
+    if script.strip():
+        connection.execute(script.encode())
+
+
+def hush(connection: Connection) -> None:
+    """Keep the next statements, which hold a password, out of the server's log.
+
+    Needs SET on these parameters (db_migration/target_setup.sql); without it the server logs a
+    statement only if it fails, so the caller goes on.
+    """
+    for name in ("log_statement", "log_min_duration_statement", "log_min_error_statement"):
+        quiet = {"log_statement": "none", "log_min_error_statement": "panic"}.get(name, "-1")
+        try:
+            run(connection, "SELECT pg_catalog.set_config(%s, %s, false)", (name, quiet))
+        except psycopg.errors.InsufficientPrivilege:
+            continue
+
+
+@contextmanager
+def become(connection: Connection, role: str) -> Iterator[None]:
+    """Act as `role`, so that what is made belongs to it."""
+    run(connection, sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+    try:
+        yield
+    finally:
+        if not connection.closed and connection.info.transaction_status.name != "INERROR":
+            run(connection, "RESET ROLE")
+
+
+def terminate_sessions(connection: Connection, database: str) -> None:
+    """End this role's own sessions in `database`; others are left alone."""
+    run(
+        connection,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s "
+        "AND usename = current_user AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend'",
+        (database,),
+    )
+
+
+class NotYet(Exception):  # noqa: N818 - a condition, not an error
+    """The condition that is waited for does not hold yet."""
+
+
+def until(condition: Any, seconds: float, every: float = 0.05) -> bool:  # noqa: ANN401
+    """Wait until `condition()` is true; return whether it became so in time."""
+
+    @retry(
+        retry=retry_if_exception_type(NotYet),
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(every),
+        reraise=True,
+    )
+    def poll() -> None:
+        if not condition():
+            raise NotYet
+
+    try:
+        poll()
+    except NotYet:
+        return False
+    return True

@@ -1,0 +1,147 @@
+"""The state of a feed, for people and for programs that wait for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from db_migration import plan
+from db_migration.config import Config
+from db_migration.context import Context
+from db_migration.errors import MigrationError
+from db_migration.journal import Journal
+from db_migration.observe import Sight
+from db_migration.plan import Decision, Step
+
+GOALS = ("following", "verified", "working")
+STALE_SECONDS = 60
+
+
+def error_dict(error: Exception) -> dict[str, str]:
+    """Return an error in its three parts; of psycopg's own errors only the class and first line."""
+    if isinstance(error, MigrationError):
+        return error.as_dict()
+    said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return {
+        "found": f"{type(error).__name__}: {said or 'the connection was lost'}",
+        "needed": "the step to succeed",
+        "way_out": "this is tried again by itself; the agent's log says more",
+    }
+
+
+def describe(
+    context: Context, sight: Sight, decision: Decision | None, error: Exception | None
+) -> dict[str, Any]:
+    """Put what was seen into the form that `status` shows."""
+    seen = sight.planner
+    notes = _notes(sight, decision)
+    return {
+        "name": context.feed.name,
+        "state": _state(sight, decision, error),
+        "mode": "logical",
+        "verified": _verified(sight.verification),
+        "lag": sight.lag,
+        "working_database": sight.working,
+        "sequences_ahead": bool(
+            seen.target and seen.target.subscription and not seen.target.sequences_behind
+        ),
+        "next": notes,
+        "error": error_dict(error) if error else None,
+    }
+
+
+def _state(sight: Sight, decision: Decision | None, error: Exception | None) -> str:
+    seen = sight.planner
+    if seen.intent.released:
+        return "released"
+    if error is not None:
+        return "broken"
+    if seen.target is None or seen.source is None:
+        return "broken"
+    if seen.target.subscription is not None and (decision is None or decision.step not in COPYING):
+        paused = decision is not None and decision.step is Step.ENABLE
+        return "following" if sight.worker or paused else "broken"
+    return "preparing" if decision is not None and decision.step in PREPARING else "seeding"
+
+
+PREPARING = frozenset(
+    {
+        Step.CREATE_ROLE,
+        Step.SET_WAL_LEVEL,
+        Step.RESTART_SOURCE,
+        Step.START_SOURCE,
+        Step.FORGET_RESTART,
+        Step.PUBLISH,
+    }
+)
+COPYING = frozenset({Step.DROP_SUBSCRIPTION, Step.DROP_SLOT, Step.SEED, Step.SWAP_MIRROR})
+
+
+def _notes(sight: Sight, decision: Decision | None) -> str:
+    """Say the next thing, and what hinders the working database."""
+    parts = [decision.why] if decision else ["a person has to decide, see `error`"]
+    target = sight.planner.target
+    if target is not None and target.working is not None and target.working.due:
+        hindered = plan.hindrance(target.working, sight.planner.policy)
+        parts += [f"the working database is not renewed: {hindered}"] if hindered else []
+    if sight.unsynced:
+        parts.append(f"copying {', '.join(sight.unsynced)}")
+    return "; ".join(parts)
+
+
+def _verified(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    return {key: result[key] for key in ("at", "tables", "rows", "bytes", "equal")}
+
+
+def read(config: Config) -> dict[str, Any]:
+    """Read the last state of every feed from the journal."""
+    from db_migration.agent import context_of  # noqa: PLC0415 - agent imports this module
+
+    feeds = []
+    for feed in config.feeds:
+        context = context_of(config, feed)
+        try:
+            found = Journal(context.control, feed.name).state()
+        except MigrationError as error:
+            feeds.append(unknown(feed.name, error))
+            continue
+        if found is None:
+            feeds.append(unknown(feed.name, None))
+            continue
+        state, age = found
+        if age > STALE_SECONDS + config.poll_seconds:
+            state = {**state, "next": f"the agent has said nothing for {age:.0f} s: is it running?"}
+        feeds.append(state)
+    return {"deployment": config.deployment, "feeds": feeds}
+
+
+def unknown(name: str, error: MigrationError | None) -> dict[str, Any]:
+    """Return the state of a feed of which nothing is known yet."""
+    return {
+        "name": name,
+        "state": "broken" if error else "preparing",
+        "mode": "logical",
+        "verified": None,
+        "lag": None,
+        "working_database": None,
+        "sequences_ahead": False,
+        "next": "the agent has not reported yet: start it with `db-migration run`",
+        "error": error.as_dict() if error else None,
+    }
+
+
+def reached(feeds: list[dict[str, Any]], goals: list[str]) -> list[str]:
+    """Return what is still missing, as `feed: goal`; nothing when all goals are reached."""
+    missing = []
+    for feed in feeds:
+        verified = feed["verified"]
+        holds = {
+            "following": feed["state"] == "following",
+            "verified": bool(verified and verified["equal"]),
+            "working": feed["working_database"] is not None,
+        }
+        missing += [f"{feed['name']}: {goal}" for goal in goals if not holds[goal]]
+    return missing

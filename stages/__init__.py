@@ -1,0 +1,1 @@
+"""Stages and their settings, and `stagectl`, which moves a deployment between them."""

@@ -1,0 +1,193 @@
+"""The settings as typed models: the keys of the stack files, their types, defaults and meaning."""
+
+from enum import StrEnum, unique
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from airbyte import versions
+from components import ProdMode, ServerKind
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")]
+Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$")]
+
+Url = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[^\s/]+$",
+        description="where people open it, if not http://ADDRESS:PORT",
+        examples=["https://airbyte.example.com"],
+    ),
+]
+
+
+@unique
+class Stage(StrEnum):
+    """Where a deployment is on its way."""
+
+    V0 = "v0"
+    V1 = "v1"
+    V2 = "v2"
+
+
+class Model(BaseModel):
+    """Strict: an unknown key is an error, and nothing is converted silently."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class Operator(Model):
+    """How the operator's machine reaches every host."""
+
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]*$", description="SSH user")] = "root"
+    identity_file: Annotated[
+        str,
+        Field(description="path of the operator's private SSH key", examples=["~/.ssh/id_ed25519"]),
+    ]
+    known_hosts_file: Annotated[
+        str,
+        Field(
+            description="path of a known_hosts file with every host's key",
+            examples=["~/.ssh/known_hosts"],
+        ),
+    ]
+
+
+class HostSettings(Model):
+    """One server."""
+
+    address: Annotated[
+        Address, Field(description="address for the operator", examples=["192.0.2.10"])
+    ]
+    ssh_port: Annotated[Port, Field(description="port of the SSH server", examples=[22])] = 22
+    private_address: Annotated[
+        Address | None,
+        Field(description="address for the other hosts, if not the same", examples=["10.0.0.10"]),
+    ] = None
+    private_ssh_port: Annotated[
+        Port | None, Field(description="SSH port for the other hosts", examples=[22])
+    ] = None
+
+
+class Prod(Model):
+    """The Airbyte of Docker Compose."""
+
+    mode: Annotated[
+        Literal["create", "adopt"],
+        Field(description="`create` or `adopt` (it runs already)", examples=["adopt"]),
+    ]
+    host: Annotated[Name, Field(description="name of a host in `hosts`", examples=["prod"])]
+    project: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9_-]*$",
+            description="name of the compose folder",
+            examples=["airbyte"],
+        ),
+    ] = "airbyte"
+    version: Annotated[
+        str,
+        Field(
+            description=f"a release from {versions.COMPOSE_VERSIONS[0]} to "
+            f"{versions.COMPOSE_VERSIONS[-1]}",
+            examples=["0.63.15"],
+        ),
+    ]
+    port: Annotated[Port, Field(description="port of the web app", examples=[8000])] = 8000
+    url: Url | None = None
+
+    @property
+    def created(self) -> bool:
+        """Whether the containers are ours."""
+        return self.mode == ProdMode.CREATE
+
+
+class AdminEndpoint(Model):
+    """Where the operator's machine reaches a PostgreSQL server as its administrator."""
+
+    host: Annotated[Address, Field(description="address", examples=["192.0.2.20"])]
+    port: Annotated[Port, Field(description="port", examples=[5432])] = 5432
+    sslmode: Annotated[
+        Literal["require", "disable", "verify-ca", "verify-full"],
+        Field(description="`require`, or `disable` for a server without TLS", examples=["require"]),
+    ] = "require"
+    user: Annotated[str, Field(description="superuser of the server", examples=["postgres"])] = (
+        "postgres"
+    )
+
+
+class CoreWorkerSettings(Model):
+    """The PostgreSQL server with the live copy."""
+
+    kind: Annotated[
+        Literal["container", "existing"],
+        Field(description="`container` or `existing` (it runs already)", examples=["container"]),
+    ]
+    host: Annotated[
+        Name, Field(description="name of a host in `hosts`", examples=["core-worker-01"])
+    ]
+    port: Annotated[Port, Field(description="port on the host", examples=[5432])] = 5432
+    admin_endpoint: Annotated[
+        AdminEndpoint,
+        Field(
+            description="where the operator reaches it",
+            examples=[{"host": "192.0.2.20", "port": 5432, "sslmode": "require"}],
+        ),
+    ]
+
+    @property
+    def created(self) -> bool:
+        """Whether the server is ours."""
+        return self.kind == ServerKind.CONTAINER
+
+
+class Replica(Model):
+    """Airbyte-prod-backup-replica-2."""
+
+    host: Annotated[Name, Field(description="name of a host in `hosts`", examples=["replica"])]
+    chart_version: Annotated[
+        str,
+        Field(description="one of " + ", ".join(versions.CHARTS), examples=[versions.TARGET_CHART]),
+    ] = versions.TARGET_CHART
+    port: Annotated[Port, Field(description="port of the web app", examples=[8000])] = 8000
+    url: Url | None = None
+    low_resource_mode: Annotated[
+        bool, Field(description="true on a host with 2 CPUs", examples=[True])
+    ] = False
+    public_host: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$",
+            description="a full domain name, no address",
+            examples=["airbyte.example.com"],
+        ),
+    ] = None
+
+
+class Feed(Model):
+    """One continuous copy."""
+
+    name: Annotated[Name, Field(description="a name", examples=["prod-to-core-worker-01"])]
+    source: Annotated[str, Field(description="`prod`", examples=["prod"])]
+    target: Annotated[str, Field(description="`core-worker-01`", examples=["core-worker-01"])]
+    mode: Annotated[
+        Literal["auto", "logical", "snapshot"],
+        Field(description="`auto`, `logical` or `snapshot`", examples=["auto"]),
+    ] = "auto"
+    allow_source_restart: Annotated[
+        bool,
+        Field(description="true if prod's database may be restarted once", examples=[True]),
+    ] = False
+    refresh_hours: Annotated[
+        float, Field(gt=0, description="hours between two working databases", examples=[24])
+    ] = 24
+    verify_every_seconds: Annotated[
+        int, Field(gt=0, description="seconds between two verifications", examples=[300])
+    ] = 300
+    ready_seconds: Annotated[
+        int, Field(gt=0, description="seconds that `pulumi up` waits for it", examples=[3600])
+    ] = 3600

@@ -1,0 +1,137 @@
+"""Reads raw values into models and collects every problem on the way."""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from stages import translate
+from stages.models import Model, Name
+from stages.problems import NOTHING, Problem, remove_command, set_command, shown
+
+Parsed = TypeVar("Parsed", bound=Model)
+
+EXAMPLES: dict[str, Any] = {
+    "deployment": "airbyte",
+    "operator": {"identityFile": "~/.ssh/id_ed25519", "knownHostsFile": "~/.ssh/known_hosts"},
+    "hosts": {"prod": {"address": "192.0.2.10"}},
+    "prod": {"mode": "adopt", "host": "prod", "version": "0.63.15"},
+    "coreWorker": {
+        "kind": "container",
+        "host": "core-worker-01",
+        "adminEndpoint": {"host": "192.0.2.20", "port": 5432},
+    },
+    "replica": {"host": "replica"},
+    "feeds": [{"name": "prod-to-core-worker-01", "source": "prod", "target": "core-worker-01"}],
+}
+
+
+class Reader:
+    """The values of one stack, and what was found wrong with them so far."""
+
+    def __init__(self, values: Mapping[str, Any], sealed: Collection[str]) -> None:
+        """Take the values by key; those in `sealed` are secrets and are never shown."""
+        self.values = {k: v for k, v in values.items() if v not in ("", "{}", "[]", None)}
+        self.sealed = sealed
+        self.problems: list[Problem] = []
+
+    def add(self, key: str, found: str, needed: str, mend: str) -> None:
+        """Note a problem."""
+        self.problems.append(Problem(key=key, found=found, needed=needed, mend=mend))
+
+    def shown(self, key: str, value: object) -> str:
+        """Return the value as a message may show it."""
+        return "a value that is sealed" if key in self.sealed else shown(value)
+
+    def text(self, key: str) -> str | None:
+        """Return a plain value."""
+        value = self.values.get(key)
+        return None if value is None else str(value)
+
+    def name(self, key: str) -> str:
+        """Return a name; empty when it is none."""
+        value = self.values.get(key)
+        try:
+            return str(TypeAdapter(Name).validate_python(value, strict=True))
+        except ValidationError:
+            needed = "a name: small letters, digits and `-`, at most 39 characters"
+            self.add(key, self.shown(key, value), needed, set_command(key, EXAMPLES[key]))
+            return ""
+
+    def one(self, key: str, model: type[Parsed]) -> Parsed | None:
+        """Return a structured value that must be there."""
+        value = self._structure(key, dict)
+        return None if value is None else self._model(key, value, model)
+
+    def by_name(self, key: str, model: type[Parsed]) -> dict[str, Parsed]:
+        """Return a mapping of names to models that must be there."""
+        parsed: dict[str, Parsed] = {}
+        for name, value in (self._structure(key, dict) or {}).items():
+            try:
+                TypeAdapter(Name).validate_python(name, strict=True)
+            except ValidationError:
+                needed = "a name: small letters, digits and `-`, at most 39 characters"
+                self.add(f"{key}.{name}", name, needed, remove_command(f"{key}.{name}"))
+                continue
+            entry = self._model(f"{key}.{name}", value, model)
+            if entry is not None:
+                parsed[name] = entry
+        return parsed
+
+    def names(self, key: str) -> list[str]:
+        """Return the names in a mapping, also those whose values have a mistake."""
+        try:
+            return list(dict(json.loads(self.values.get(key, "{}"))))
+        except (TypeError, ValueError):
+            return []
+
+    def several(self, key: str, model: type[Parsed]) -> list[Parsed]:
+        """Return a list of models that must be there."""
+        entries = self._structure(key, list) or []
+        parsed = [self._model(f"{key}[{n}]", entry, model) for n, entry in enumerate(entries)]
+        return [entry for entry in parsed if entry is not None]
+
+    def mapping(self, key: str) -> dict[str, Any] | None:
+        """Return a mapping that may be absent."""
+        return self._structure(key, dict) if key in self.values else None
+
+    def refuse(self, key: str, needed: str) -> None:
+        """Note a problem when the key is there."""
+        if key in self.values:
+            self.add(key, self.shown(key, self.values[key]), needed, remove_command(key))
+
+    def _model(self, key: str, value: object, model: type[Parsed]) -> Parsed | None:
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            self.problems += translate.problems(key, error, model)
+            return None
+
+    def _structure(self, key: str, kind: type) -> Any:  # noqa: ANN401 - JSON
+        value = self.values.get(key)
+        first, leaf = _first_leaf(key, EXAMPLES.get(key, {"KEY": "VALUE"}))
+        mend = set_command(first, leaf) + ", and so on"
+        if value is None:
+            self.add(key, NOTHING, f"for example {json.dumps(EXAMPLES[key])}", mend)
+            return None
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except json.JSONDecodeError:
+                value = self.values[key]
+        if isinstance(value, kind):
+            return value
+        needed = "a mapping" if kind is dict else "a list"
+        self.add(key, self.shown(key, value), needed, f"{remove_command(key)}; {mend}")
+        return None
+
+
+def _first_leaf(key: str, example: Any) -> tuple[str, Any]:  # noqa: ANN401 - JSON
+    while isinstance(example, dict | list):
+        if isinstance(example, list):
+            key, example = f"{key}[0]", example[0]
+        else:
+            name = next(iter(example))
+            key, example = f"{key}.{name}", example[name]
+    return key, example

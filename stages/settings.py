@@ -1,0 +1,173 @@
+"""The only reader of `pulumi.Config`: every key checked, all mistakes told at once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi.runtime.config import (
+    CONFIG,
+    get_config_env,
+    get_config_secret_keys_env,
+    is_config_secret,
+)
+
+from stages import checks
+from stages.checks import Raw
+from stages.models import (
+    CoreWorkerSettings,
+    Feed,
+    HostSettings,
+    Operator,
+    Prod,
+    Replica,
+    Stage,
+)
+from stages.problems import NAMESPACE, SettingsError, remove_command, secret_command, set_command
+from stages.reading import Reader
+
+PLAIN_KEYS = ("stage", "deployment", "operator", "hosts", "imagesFile", "images", "prod")
+COPY_KEYS = ("coreWorker", "replica", "feeds")
+"""Keys that belong to the copy: from v1 on."""
+PROD_SECRETS = ("prodDatabasePassword", "prodBasicAuthPassword")
+COPY_SECRETS = (
+    "coreWorkerAdminPassword",
+    "airbyteDatabasePassword",
+    "migrationPassword",
+    "replicaAdminPassword",
+    "replicaClientSecret",
+)
+SECRETS = (*PROD_SECRETS, *COPY_SECRETS)
+KNOWN = (*PLAIN_KEYS, *COPY_KEYS, *SECRETS)
+LATER = "nothing: this key belongs to v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReachableHost:
+    """A host with the key that it must show."""
+
+    settings: HostSettings
+    host_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopySettings:
+    """What v1 adds: the copy, its server and its Airbyte."""
+
+    core_worker: CoreWorkerSettings
+    replica: Replica
+    feed: Feed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One stack's settings, all of them good. Secrets stay Outputs."""
+
+    stage: Stage
+    deployment: str
+    operator: Operator
+    private_key: pulumi.Output[str]
+    hosts: Mapping[str, ReachableHost]
+    images: Mapping[str, str]
+    prod: Prod
+    copy: CopySettings | None
+    """None in v0."""
+    secret: Callable[[str], pulumi.Output[str]]
+    """Returns the sealed value of a secret key."""
+
+
+def load() -> Settings:
+    """Read the stack's settings; raise SettingsError with every problem in them."""
+    stack = pulumi.get_stack()
+    reader = _reader()
+    for key in sorted(set(reader.values) - set(KNOWN)):
+        reader.refuse(key, f"one of {', '.join(KNOWN)}")
+    raw = _read(reader, _stage(reader, stack))
+    _check_secrets(reader, raw)
+    judged = checks.judge(raw)
+    problems = [*reader.problems, *judged.problems]
+    if problems or raw.stage is None or raw.operator is None or raw.prod is None:
+        raise SettingsError(stack, problems)
+    copy = None
+    if raw.core_worker and raw.replica and raw.feeds:
+        copy = CopySettings(core_worker=raw.core_worker, replica=raw.replica, feed=raw.feeds[0])
+    return Settings(
+        stage=raw.stage,
+        deployment=raw.deployment,
+        operator=raw.operator,
+        private_key=pulumi.Output.secret(judged.private_key),
+        hosts={
+            name: ReachableHost(settings=host, host_key=judged.host_keys[name])
+            for name, host in raw.hosts.items()
+        },
+        images=judged.images,
+        prod=raw.prod,
+        copy=copy,
+        secret=pulumi.Config(NAMESPACE).require_secret,
+    )
+
+
+def _reader() -> Reader:
+    everything = {**get_config_env(), **CONFIG.get()}
+    prefix = f"{NAMESPACE}:"
+    own = {key: value for key, value in everything.items() if key.startswith(prefix)}
+    sealed = {
+        key.removeprefix(prefix)
+        for key in own
+        if is_config_secret(key) or key in get_config_secret_keys_env()
+    }
+    return Reader({key.removeprefix(prefix): value for key, value in own.items()}, sealed)
+
+
+def _stage(reader: Reader, stack: str) -> Stage | None:
+    names = [stage.value for stage in Stage]
+    value = reader.text("stage")
+    found = reader.shown("stage", value)
+    if stack not in names:
+        needed = f"one of {', '.join(names)}, on the stack of the same name; this one is `{stack}`"
+        reader.add("stage", found, needed, f"pulumi stack select --create {names[0]}")
+        return Stage(value) if value in names else None
+    if value != stack:
+        needed = f"`{stack}`, as the stack is called"
+        reader.add("stage", found, needed, set_command("stage", stack))
+    return Stage(stack)
+
+
+def _read(reader: Reader, stage: Stage | None) -> Raw:
+    if stage is Stage.V0:
+        for key in COPY_KEYS:
+            reader.refuse(key, LATER)
+    with_copy = stage is not Stage.V0
+    return Raw(
+        stage=stage,
+        deployment=reader.name("deployment"),
+        operator=reader.one("operator", Operator),
+        hosts=reader.by_name("hosts", HostSettings),
+        host_names=reader.names("hosts"),
+        images_file=reader.text("imagesFile"),
+        images=reader.mapping("images"),
+        prod=reader.one("prod", Prod),
+        core_worker=reader.one("coreWorker", CoreWorkerSettings) if with_copy else None,
+        replica=reader.one("replica", Replica) if with_copy else None,
+        feeds=reader.several("feeds", Feed) if with_copy else [],
+    )
+
+
+def _check_secrets(reader: Reader, raw: Raw) -> None:
+    """Presence and sealing are checked here, with all the rest; the values stay Outputs."""
+    for key in SECRETS:
+        present = key in reader.values
+        if present and raw.stage is Stage.V0 and key in COPY_SECRETS:
+            reader.add(key, "a value that is sealed", LATER, remove_command(key))
+        elif present and key not in reader.sealed:
+            reader.add(key, "a value in clear", "an encrypted value", secret_command(key))
+        elif not present and _needed(raw, key):
+            reader.add(key, "nothing", "an encrypted value", secret_command(key))
+
+
+def _needed(raw: Raw, key: str) -> bool:
+    if raw.stage is Stage.V0 and key in COPY_SECRETS:
+        return False
+    adopted = raw.prod is not None and not raw.prod.created
+    # An Airbyte that runs already keeps its own basic auth; its database is read from v1 on.
+    without = PROD_SECRETS if raw.stage is Stage.V0 else ("prodBasicAuthPassword",)
+    return not (adopted and key in without)

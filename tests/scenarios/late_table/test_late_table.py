@@ -1,0 +1,68 @@
+"""Airbyte makes `secrets` when the first secret is stored: long after the copy was made."""
+
+from __future__ import annotations
+
+from tests.support import timeouts
+from tests.support.fix_postgres import wait_for
+from tests.support.scenario import Scenario
+
+SECRETS = """
+CREATE TABLE secrets (coordinate text PRIMARY KEY, payload text);
+INSERT INTO secrets VALUES ('airbyte_workspace_1', '{"password": "one"}');
+"""
+
+
+def test_is_taken_in_with_its_rows_and_changes(scenario: Scenario) -> None:
+    agent = scenario.converge()
+    before = scenario.target.sql("SELECT oid FROM pg_database WHERE datname = 'airbyte_mirror'")
+    stop = scenario.run_in_background(agent)
+    with scenario.source.connect("airbyte") as prod:
+        prod.execute(SECRETS.encode())
+        for number in range(50):
+            query = "INSERT INTO secrets VALUES (%s, 'x')"
+            prod.execute(query, (f"airbyte_workspace_late_{number}",))
+        wait_for(
+            lambda: "public.secrets" in scenario.content(scenario.target, "airbyte_mirror"),
+            timeouts.FOLLOW,
+        )
+        prod.execute("UPDATE secrets SET payload = 'changed' WHERE payload = 'x'")
+        prod.execute("DELETE FROM secrets WHERE coordinate = 'airbyte_workspace_late_7'")
+    scenario.assert_equal()
+    stop()
+    after = scenario.target.sql("SELECT oid FROM pg_database WHERE datname = 'airbyte_mirror'")
+    assert after == before, "the whole copy was made anew for one table"
+    assert scenario.cli("verify").returncode == 0
+    owner = "SELECT tableowner::text FROM pg_tables WHERE tablename = 'secrets'"
+    assert scenario.target.sql(owner, database="airbyte_mirror") == [("airbyte",)]
+
+
+def test_table_without_a_key_is_never_published_without_an_identity(scenario: Scenario) -> None:
+    agent = scenario.converge()
+    scenario.source.sql(
+        "CREATE TABLE keyless (a int); INSERT INTO keyless VALUES (1), (1), (2)", database="airbyte"
+    )
+    stop = scenario.run_in_background(agent)
+    with scenario.source.connect("airbyte") as prod:
+        published = "SELECT true FROM pg_publication_tables WHERE tablename = 'keyless'"
+
+        def delete() -> bool:
+            prod.execute("DELETE FROM keyless WHERE a = 3")
+            return prod.execute(published).fetchone() is not None
+
+        wait_for(delete, timeouts.FOLLOW, every=0.002)
+        prod.execute("DELETE FROM keyless WHERE a = 2")
+    scenario.assert_equal()
+    stop()
+
+
+def test_upgrade_of_airbyte_is_followed_by_a_new_copy(scenario: Scenario) -> None:
+    agent = scenario.converge()
+    stop = scenario.run_in_background(agent)
+    with scenario.source.connect("airbyte") as prod:
+        prod.execute("ALTER TABLE jobs ADD COLUMN priority int NOT NULL DEFAULT 3")
+        prod.execute("ALTER TYPE job_status ADD VALUE 'cancelled'")
+        prod.execute("INSERT INTO jobs (scope, status) VALUES ('new', 'cancelled')")
+    scenario.assert_equal()
+    wait_for(lambda: scenario.state()["state"] == "following", timeouts.FOLLOW)
+    stop()
+    assert scenario.cli("verify").returncode == 0

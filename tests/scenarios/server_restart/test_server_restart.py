@@ -1,0 +1,72 @@
+"""Both servers die by kill -9, and come back, while the agent goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import timeouts
+from tests.support.fix_postgres import PgServer, wait_for
+from tests.support.scenario import Scenario
+
+
+def state_is(scenario: Scenario, wanted: str) -> bool:
+    return bool(scenario.state()["state"] == wanted)
+
+
+def write(server: PgServer, scope: str) -> None:
+    query = "INSERT INTO jobs (scope, status) VALUES (%s, 'pending')"
+    with server.connect("airbyte") as prod:
+        prod.execute(query, (scope,))
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_feed_goes_on_after_a_server_died(scenario: Scenario, side: str) -> None:
+    stop = scenario.run_in_background(scenario.converge())
+    server: PgServer = getattr(scenario, side)
+    write(scenario.source, "before")
+    scenario.assert_equal()
+    before = scenario.target.sql("SELECT oid FROM pg_database WHERE datname = 'airbyte_mirror'")
+    server.kill()
+    if side == "source":
+        wait_for(lambda: state_is(scenario, "broken"), timeouts.FOLLOW)
+        error = scenario.state()["error"]
+        assert "source `prod`" in error["found"]
+        assert error["way_out"]
+    else:
+        write(scenario.source, "while the target is dead")
+    server.start()
+    write(scenario.source, "after")
+    scenario.assert_equal()
+    wait_for(lambda: state_is(scenario, "following"), timeouts.FOLLOW)
+    assert scenario.state()["error"] is None
+    stop()
+    after = scenario.target.sql("SELECT oid FROM pg_database WHERE datname = 'airbyte_mirror'")
+    assert after == before, "an outage is no reason for a new copy"
+    assert scenario.cli("verify").returncode == 0
+
+
+def test_source_is_restarted_once_for_wal_level(scenario: Scenario) -> None:
+    scenario.set_wal_level("replica")
+    started = scenario.source.sql("SELECT pg_postmaster_start_time()")
+    agent = scenario.converge()
+    again = scenario.source.sql("SELECT pg_postmaster_start_time()")
+    assert again != started
+    assert scenario.source.sql("SHOW wal_level") == [("logical",)]
+    scenario.converge(agent)
+    assert scenario.source.sql("SELECT pg_postmaster_start_time()") == again
+
+
+def test_source_is_not_restarted_without_permission(scenario: Scenario) -> None:
+    scenario.settings["feeds.0.allow_source_restart"] = False
+    scenario.set_wal_level("replica")
+    started = scenario.source.sql("SELECT pg_postmaster_start_time()")
+    agent = scenario.agent()
+    wait_for(lambda: agent.once() is None, timeouts.AGENT_STEP)
+    assert scenario.source.sql("SELECT pg_postmaster_start_time()") == started
+    state = scenario.state()
+    assert state["state"] == "broken"
+    assert "wal_level = replica" in state["error"]["found"]
+    assert "allow_source_restart" in state["error"]["way_out"]
+    checked = scenario.cli("preflight", "--json")
+    assert checked.returncode == 3
+    assert "source.wal_level" in checked.stdout

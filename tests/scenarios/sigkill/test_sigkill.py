@@ -1,0 +1,144 @@
+"""A real agent is killed with SIGKILL before and after every one of its side effects."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from db_migration.effects import Effect
+from tests.support.scenario import ROOT, Scenario
+
+LATE = {
+    Effect.CREATE_LATE_TABLES,
+    Effect.PUBLISH_LATE_TABLES,
+    Effect.REFRESH_SUBSCRIPTION,
+    Effect.MARK_TABLES,
+}
+AGAIN = (Effect.DROP_SUBSCRIPTION, Effect.DROP_SLOT)
+STRAY = {Effect.DROP_SEED: "airbyte_mirror_seed", Effect.DROP_NEXT_WORKING: "airbyte_next"}
+RELEASE = {Effect.DROP_PUBLICATION, Effect.RESET_WAL_LEVEL, Effect.DROP_ROLE}
+FIRST_RUN = [e for e in Effect if e not in {*LATE, *AGAIN, *STRAY, *RELEASE}]
+
+Kill = Callable[..., int]
+
+
+@pytest.fixture
+def agents(scenario: Scenario) -> Iterator[Kill]:
+    """Return what runs one agent, killed at an effect or to its end; the result is the signal."""
+    scenario.set_wal_level("replica")
+    (scenario.folder / "reader").touch()
+    command = [sys.executable, "-m", "tests.support.killed_agent"]
+    with (
+        (scenario.folder / "agents.log").open("w") as errors,
+        subprocess.Popen(
+            [*command, str(scenario.write_config()), scenario.source.dump()],
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as process,
+    ):
+        number = 0
+
+        def run(effect: Effect | None = None, when: str = "", action: str = "run") -> int:
+            nonlocal number
+            number += 1
+            write(scenario, number)
+            assert process.stdin is not None
+            assert process.stdout is not None
+            request = {"effect": effect, "when": when, "action": action}
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            expected = 9 if effect else 0
+            log = (scenario.folder / "agents.log").read_text()[-3000:]
+            assert answer["ended"] == expected, f"{effect} {when}: {answer}\n{log}"
+            return int(answer["signal"])
+
+        yield run
+
+
+def write(scenario: Scenario, number: int) -> None:
+    """Let prod write between two lives of the agent, if it is up."""
+    if scenario.source.pid() is not None:
+        with scenario.source.connect("airbyte") as prod:
+            prod.execute("INSERT INTO jobs (scope, status) VALUES (%s, 'pending')", (str(number),))
+            prod.execute("DELETE FROM stream_reset WHERE stream_name = 'none'")
+
+
+def twice(agents: Kill, effect: Effect, provoke: Callable[[], object] = lambda: None) -> None:
+    for when in ("before", "after"):
+        provoke()
+        agents(effect, when)
+
+
+def test_first_run(scenario: Scenario, agents: Kill) -> None:
+    for effect in FIRST_RUN:
+        twice(agents, effect)
+    agents()
+    scenario.assert_equal()
+    assert scenario.cli("verify").returncode == 0
+    assert (scenario.folder / "reader").exists()
+    leftovers = scenario.target.sql(
+        "SELECT datname FROM pg_database WHERE datname ~ '(_next|_old|_seed)$'"
+    )
+    assert leftovers == []
+
+
+def test_later_runs(scenario: Scenario, agents: Kill) -> None:
+    agents()
+    tables = iter(range(1000))
+
+    def late_table() -> None:
+        table = f"late_{next(tables)}"
+        scenario.source.sql(
+            f"CREATE TABLE {table} (id int PRIMARY KEY); INSERT INTO {table} VALUES (1)",
+            database="airbyte",
+        )
+
+    for effect in sorted(LATE):
+        twice(agents, effect, late_table)
+    agents()
+    scenario.assert_equal()
+
+    def new_column() -> None:
+        scenario.source.sql(
+            f"ALTER TABLE jobs ADD COLUMN c{next(tables)} int DEFAULT 7", database="airbyte"
+        )
+
+    for effect in AGAIN:
+        for when in ("before", "after"):
+            new_column()
+            agents(effect, when)
+            agents()
+    for effect, database in STRAY.items():
+        twice(agents, effect, partial(make_stray, scenario, database))
+    agents()
+    scenario.assert_equal()
+    assert scenario.cli("verify").returncode == 0
+
+
+def make_stray(scenario: Scenario, database: str) -> None:
+    if not scenario.target.sql("SELECT FROM pg_database WHERE datname = %s", database):
+        scenario.target.sql(f"CREATE DATABASE {database} OWNER airbyte_migration")
+
+
+def test_release(scenario: Scenario, agents: Kill) -> None:
+    agents()
+    for effect in (*AGAIN, Effect.DROP_PUBLICATION, Effect.RESET_WAL_LEVEL, Effect.DROP_ROLE):
+        for when in ("before", "after"):
+            agents(effect, when, action="release")
+    agents(action="release")
+    assert scenario.source.sql("SELECT FROM pg_replication_slots") == []
+    assert scenario.source.sql("SELECT FROM pg_publication", database="airbyte") == []
+    assert scenario.source.sql("SELECT FROM pg_roles WHERE rolname = 'airbyte_migration'") == []
+    setting = "SELECT count(*) FROM pg_file_settings WHERE name = 'wal_level'"
+    assert scenario.source.sql(setting) == [(0,)]
+    agents()
+    assert scenario.state()["state"] == "released"

@@ -1,0 +1,61 @@
+"""Hosts as the component tests use them."""
+
+import pulumi
+import pulumi_command as command
+
+from components import Host, HostArgs, Ssh
+from components.core_worker import CoreWorker, CoreWorkerArgs, Endpoint
+from components.postgres_server import ServerKind
+
+KEY = "ssh-ed25519 AAAA"
+PRIVATE_KEY = "planted-private-key"
+IMAGE = "registry/image@sha256:" + "0" * 64
+
+
+def secret(value: str) -> pulumi.Output[str]:
+    """Return a sealed value."""
+    return pulumi.Output.secret(value)
+
+
+def ssh(last: int) -> Ssh:
+    """Return the way to the host with this last number."""
+    return Ssh(
+        address=f"192.0.2.{last}",
+        port=2200 + last,
+        user="root",
+        private_key=PRIVATE_KEY,
+        identity_file="~/.ssh/id",
+        known_hosts_file="~/.ssh/known_hosts",
+        host_key=f"{KEY}{last}",
+    )
+
+
+def host(name: str, last: int) -> Host:
+    """Declare a host."""
+    return Host(
+        name,
+        HostArgs(
+            ssh=ssh(last),
+            private_address=f"10.0.0.{last}",
+            private_ssh_port=22,
+            commands=command.Provider(f"command-{name}"),
+        ),
+    )
+
+
+def core_worker(on: Host, kind: ServerKind) -> CoreWorker:
+    """Declare core-worker-01."""
+    return CoreWorker(
+        "core-worker-01",
+        CoreWorkerArgs(
+            host=on,
+            kind=kind,
+            image=IMAGE if kind is ServerKind.CONTAINER else None,
+            port=5432,
+            admin_endpoint=Endpoint(host="127.0.0.1", port=25432, sslmode="require"),
+            admin="postgres",
+            admin_password=secret("planted-admin"),
+            airbyte_password=secret("planted-airbyte"),
+            migration_password=secret("planted-migration"),
+        ),
+    )

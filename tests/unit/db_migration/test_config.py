@@ -1,0 +1,140 @@
+"""The configuration file: every mistake at once, none with a secret in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db_migration import config
+from db_migration.errors import ConfigError
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> dict[str, Any]:
+    """The example of the contract, with the files it names."""
+    for name in ("migration", "source_owner", "agent_key", "known_hosts"):
+        (tmp_path / name).write_text(f"planted-{name}\n")
+    migration = {"user": "airbyte_migration", "password_file": str(tmp_path / "migration")}
+    host = {
+        "address": "198.51.100.11",
+        "port": 22,
+        "user": "root",
+        "key_file": str(tmp_path / "agent_key"),
+        "known_hosts_file": str(tmp_path / "known_hosts"),
+    }
+    owner = {"user": "docker", "password_file": str(tmp_path / "source_owner")}
+    source = {
+        "name": "prod",
+        "host": "prod-database",
+        "port": 5432,
+        "database": "airbyte",
+        "sslmode": "prefer",
+        "owner": owner,
+        "reader": migration,
+        "address_for_subscriber": {"host": "prod-database", "port": 5432},
+        "host_control": host,
+    }
+    target = {
+        "name": "core-worker-01",
+        "host": "postgres",
+        "port": 5432,
+        "database": "airbyte_mirror",
+        "sslmode": "require",
+        **migration,
+        "owner_role": "airbyte",
+    }
+    working = {
+        "name": "airbyte",
+        "owner_role": "airbyte",
+        "refresh_hours": 24,
+        "reader_host_control": None,
+    }
+    feed = {
+        "name": "prod-to-core-worker-01",
+        "mode": "auto",
+        "allow_source_restart": True,
+        "source": source,
+        "target": target,
+        "working_database": working,
+    }
+    control = {"host": "postgres", "port": 5432, "database": "airbyte_migration", **migration}
+    return {
+        "deployment": "lab",
+        "control": {**control, "sslmode": "require"},
+        "feeds": [feed],
+        "verify_every_seconds": 300,
+        "poll_seconds": 2,
+    }
+
+
+def problems(tmp_path: Path, document: object) -> list[str]:
+    path = tmp_path / "config.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    with pytest.raises(ConfigError) as caught:
+        config.load(path)
+    assert caught.value.exit_code == 2
+    return caught.value.problems
+
+
+def test_example_of_the_contract_is_read(tmp_path: Path, good: dict[str, Any]) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(good))
+    found = config.load(path)
+    assert found.feeds[0].slot == "airbyte_migration_core_worker_01"
+    assert found.feeds[0].source.owner.password() == "planted-source_owner"
+
+
+def test_every_problem_is_named_at_once(tmp_path: Path, good: dict[str, Any]) -> None:
+    feed = good["feeds"][0]
+    feed["mode"] = "telepathy"
+    feed["source"]["port"] = 99999
+    del feed["source"]["owner"]
+    feed["target"]["databse"] = "typo"
+    good["deployment"] = "Not A Name"
+    found = "\n".join(problems(tmp_path, good))
+    for key in (
+        "`feeds.0.mode`",
+        "`feeds.0.source.port`",
+        "`feeds.0.source.owner`",
+        "`feeds.0.target.databse`",
+        "`deployment`",
+    ):
+        assert key in found
+
+
+def test_every_missing_file_is_named_at_once(tmp_path: Path, good: dict[str, Any]) -> None:
+    good["control"]["password_file"] = "/nowhere/control"
+    good["feeds"][0]["source"]["owner"]["password_file"] = "/nowhere/owner"
+    good["feeds"][0]["source"]["host_control"]["key_file"] = "/nowhere/key"
+    found = problems(tmp_path, good)
+    assert len(found) == 3
+    assert "`feeds.0.source.host_control.key_file`: `/nowhere/key`" in "\n".join(found)
+
+
+def test_password_in_the_wrong_place_is_not_repeated(tmp_path: Path, good: dict[str, Any]) -> None:
+    good["control"]["password"] = "planted-in-the-wrong-place"
+    good["feeds"][0]["source"]["port"] = "planted-in-the-wrong-place"
+    found = "\n".join(problems(tmp_path, good))
+    assert "`control.password`" in found
+    assert "planted" not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("{", "must be JSON"), ("[]", "(whole file)"), ("{}", "`feeds`")]
+)
+def test_what_is_no_configuration(tmp_path: Path, text: str, expected: str) -> None:
+    assert expected in "\n".join(problems(tmp_path, text))
+
+
+def test_source_and_target_must_differ(tmp_path: Path, good: dict[str, Any]) -> None:
+    feed = good["feeds"][0]
+    feed["target"].update(host="prod-database", database="airbyte")
+    assert "must be two databases" in "\n".join(problems(tmp_path, good))
+
+
+def test_feeds_must_have_different_names(tmp_path: Path, good: dict[str, Any]) -> None:
+    good["feeds"] *= 2
+    assert "different names" in "\n".join(problems(tmp_path, good))

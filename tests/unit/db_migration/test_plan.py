@@ -1,0 +1,295 @@
+"""The planner, in a world in miniature where the process dies after every single effect."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from db_migration import plan
+from db_migration.errors import BlockedError
+from db_migration.plan import Step
+from tests.unit.db_migration.model import Db, World, effects
+
+MOST_STEPS = 60
+
+
+def run(world: World, budget: int | None = None) -> int:
+    """Follow the plan; stop dead after `budget` effects; return how many there were."""
+    done = 0
+    for _ in range(MOST_STEPS):
+        step = plan.next_step(world.observe()).step
+        if step is Step.WAIT:
+            return done
+        for _, apply in effects(step, world):
+            if budget is not None and done >= budget:
+                world.crash()
+                return done
+            apply(world)
+            done += 1
+            world.check()
+            world.tick()
+    pytest.fail(f"the plan does not end: {step} again and again")
+
+
+def assert_converged(world: World) -> None:
+    assert world.subscribed is world.mirror
+    assert world.enabled
+    assert world.seed is None
+    assert world.old_mirror is None
+    assert world.next_working is None
+    assert world.old_working is None
+    assert world.mirror.mark is not None
+    assert set(world.mirror.mark.tables) == set(world.tables)
+    assert not world.intents
+    assert not world.reader_stopped
+    world.tick()
+    assert world.mirror.position == world.lsn
+
+
+def fresh() -> World:
+    return World()
+
+
+def prepared() -> World:
+    return World(wal_level="logical", wal_configured="logical")
+
+
+def following() -> World:
+    world = prepared()
+    run(world)
+    return world
+
+
+def slot_lost() -> World:
+    world = following()
+    world.slot_lost = True
+    return world
+
+
+def slot_gone() -> World:
+    world = following()
+    world.slot = None
+    return world
+
+
+def upgraded() -> World:
+    world = following()
+    world.tables["public.jobs"] = replace(world.tables["public.jobs"], fingerprint="new")
+    return world
+
+
+def new_enum_label() -> World:
+    world = following()
+    world.types = "new"
+    return world
+
+
+def table_dropped() -> World:
+    world = following()
+    del world.tables["public.jobs"]
+    return world
+
+
+def table_unpublished() -> World:
+    world = following()
+    world.tables["public.jobs"] = replace(world.tables["public.jobs"], published=False)
+    return world
+
+
+def late_table() -> World:
+    world = following()
+    world.tables["public.secrets"] = plan.SourceTable("s", has_identity=False)
+    return world
+
+
+def late_table_during_seed() -> World:
+    world = prepared()
+    run(world, budget=5)
+    world.tables["public.secrets"] = plan.SourceTable("s")
+    return world
+
+
+def too_much_wal() -> World:
+    world = following()
+    world.retained = world.policy.max_retained_bytes + 1
+    return world
+
+
+def key_dropped() -> World:
+    world = following()
+    world.tables["public.jobs"] = plan.SourceTable("other", has_identity=False, published=True)
+    return world
+
+
+def working_due() -> World:
+    world = following()
+    world.due = True
+    return world
+
+
+def reader_connected() -> World:
+    world = working_due()
+    world.connected = 3
+    world.policy = replace(world.policy, can_stop_reader=True)
+    return world
+
+
+def left_overs() -> World:
+    world = following()
+    world.seed = Db(content="partial")
+    world.old_mirror = Db(content="mirror")
+    world.next_working = Db(content="partial")
+    world.old_working = Db(content="working")
+    return world
+
+
+STARTS: list[Callable[[], World]] = [
+    fresh, prepared, following, slot_lost, slot_gone, upgraded, new_enum_label, table_dropped,
+    table_unpublished, late_table, late_table_during_seed, too_much_wal, working_due,
+    reader_connected, left_overs,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_every_prefix_is_a_crash_point(start: Callable[[], World]) -> None:
+    whole = start()
+    total = run(whole)
+    assert_converged(whole)
+    for first in range(total + 1):
+        once = start()
+        run(once, budget=first)
+        for second in range(total + 1):
+            twice = copy.deepcopy(once)
+            run(twice, budget=second)
+            run(twice)
+            assert_converged(twice)
+
+
+def test_prod_is_mended_first_when_a_published_table_loses_its_key() -> None:
+    assert plan.next_step(key_dropped().observe()).step is Step.PUBLISH
+
+
+def test_slot_is_dropped_rather_than_fill_the_disk_even_with_the_target_dead() -> None:
+    world = too_much_wal()
+    world.target_up = False
+    assert plan.next_step(world.observe()).step is Step.DROP_SLOT
+
+
+@pytest.mark.parametrize("side", ["source_up", "target_up"])
+def test_waits_while_a_side_is_down(side: str) -> None:
+    for world in (fresh(), following(), slot_lost()):
+        setattr(world, side, False)
+        assert plan.next_step(world.observe()).step is Step.WAIT
+
+
+def test_source_that_was_stopped_for_a_restart_is_started() -> None:
+    world = fresh()
+    world.intents.add("restart_source")
+    world.source_up = False
+    assert plan.next_step(world.observe()).step is Step.START_SOURCE
+
+
+def test_source_that_is_down_for_another_reason_is_left_alone() -> None:
+    world = following()
+    world.source_up = False
+    assert plan.next_step(world.observe()).step is Step.WAIT
+
+
+def test_restart_needs_permission() -> None:
+    world = World(role=True, policy=plan.Policy(allow_source_restart=False))
+    with pytest.raises(BlockedError, match="allow_source_restart"):
+        plan.next_step(world.observe())
+
+
+def test_snapshot_mode_does_not_pretend() -> None:
+    world = World(policy=plan.Policy(snapshot_only=True))
+    with pytest.raises(BlockedError, match="not built yet"):
+        plan.next_step(world.observe())
+
+
+def test_foreign_mirror_is_not_touched() -> None:
+    world = prepared()
+    world.mirror = Db(content="foreign")
+    with pytest.raises(BlockedError, match="no mark of ours"):
+        plan.next_step(world.observe())
+
+
+def test_foreign_working_database_does_not_stop_the_feed() -> None:
+    world = prepared()
+    world.working = Db(content="foreign")
+    run(world)
+    assert world.enabled
+    assert world.working.content == "foreign"
+
+
+def test_working_database_waits_for_a_connected_airbyte() -> None:
+    world = working_due()
+    world.connected = 1
+    before = world.working
+    run(world)
+    assert world.working is before
+
+
+def test_released_feed_is_left_alone() -> None:
+    world = prepared()
+    world.intents.add("released")
+    assert plan.next_step(world.observe()).step is Step.WAIT
+
+
+def test_command_line_setting_is_not_fought_with_restarts() -> None:
+    world = World(role=True, wal_configured="logical")
+    seen = world.observe()
+    assert seen.source is not None
+    fixed = replace(seen, source=replace(seen.source, wal_level_fixed=True))
+    with pytest.raises(BlockedError, match="command line"):
+        plan.next_step(fixed)
+
+
+databases = st.sampled_from(["none", "partial", "stale", "complete"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    slot=st.sampled_from([None, 100, 42]),
+    lost=st.booleans(),
+    seed=databases,
+    subscribed=st.booleans(),
+    enabled=st.booleans(),
+    budget=st.integers(0, 40),
+    late=st.booleans(),
+)
+def test_converges_from_whatever_it_finds(
+    slot: int | None,
+    lost: bool,
+    seed: str,
+    subscribed: bool,
+    enabled: bool,
+    budget: int,
+    late: bool,
+) -> None:
+    """States that no run of ours leaves behind, but an operator or a restored backup may."""
+    world = prepared()
+    world.slot, world.slot_lost = slot, lost
+    tables = {name: table.fingerprint for name, table in world.tables.items()}
+    if subscribed:
+        position = slot if slot is not None else 7
+        world.role = world.publication = True
+        world.tables = {
+            name: replace(table, has_identity=True, published=True)
+            for name, table in world.tables.items()
+        }
+        world.mirror = Db(position, plan.Mark("7", tables, "t"), "mirror")
+        world.subscribed, world.enabled = world.mirror, enabled
+    if seed != "none":
+        marks = {"stale": plan.Mark("13", tables, "t"), "complete": plan.Mark("100", tables, "t")}
+        world.seed = Db(100, marks.get(seed), "mirror" if seed in marks else "partial")
+    if late:
+        world.tables["public.secrets"] = plan.SourceTable("s", has_identity=False)
+    run(world, budget=budget)
+    run(world)
+    assert_converged(world)

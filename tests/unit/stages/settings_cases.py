@@ -1,0 +1,366 @@
+"""The table of mistakes in the settings: how to make each, and what must be told."""
+# size: one table
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from stages.problems import NAMESPACE
+from tests.unit.stages import stack_files
+
+HOSTS, PROD, WORKER = "hosts", "prod", "coreWorker"
+PINNED = {
+    "airbyte-migration/db-migration": "m@sha256:" + "0" * 64,
+    "postgres": "p@sha256:" + "1" * 64,
+}
+TAGGED = {**PINNED, "postgres": "postgres:17"}
+
+
+class Draft:
+    """A committed stack file that a test spoils."""
+
+    def __init__(self, stack: str) -> None:
+        self.file = stack_files.stack_file(stack)
+        self.stack = stack
+
+    def get(self, key: str) -> Any:  # noqa: ANN401 - JSON
+        return json.loads(self.file.plain[f"{NAMESPACE}:{key}"])
+
+    def put(self, key: str, value: object) -> "Draft":
+        text = value if isinstance(value, str) else json.dumps(value)
+        self.file.plain[f"{NAMESPACE}:{key}"] = text
+        return self
+
+    def change(self, key: str, **changes: object) -> "Draft":
+        return self.put(key, {**self.get(key), **changes})
+
+    def drop(self, key: str, *path: str) -> None:
+        value = self.get(key)
+        inner = value
+        for part in path[:-1]:
+            inner = inner[part]
+        del inner[path[-1]]
+        self.put(key, value)
+
+    def host(self, name: str, **changes: object) -> None:
+        hosts = self.get(HOSTS)
+        hosts[name] = {**hosts.get(name, {}), **changes}
+        self.put(HOSTS, hosts)
+
+    def feed(self, **changes: object) -> None:
+        self.put("feeds", [{**self.get("feeds")[0], **changes}])
+
+    def unset_secret(self, key: str) -> None:
+        del self.file.secrets[f"{NAMESPACE}:{key}"]
+
+    def in_clear(self, key: str) -> None:
+        self.put(key, self.file.secrets.pop(f"{NAMESPACE}:{key}"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    test_id: str
+    spoil: Callable[[Draft], object]
+    key: str
+    found: str
+    needed: str
+    mend: str
+    stack: str = "v1"
+
+
+CASES = (
+    Case(
+        test_id="unknown key",
+        spoil=lambda d: d.put("prodd", {"a": 1}),
+        key="prodd",
+        found='{"a": 1}',
+        needed="one of stage, deployment",
+        mend="pulumi config rm airbyte-migration:prodd",
+    ),
+    Case(
+        test_id="unknown nested key",
+        spoil=lambda d: d.change(PROD, prot=1),
+        key="prod.prot",
+        found="unknown key with 1",
+        needed="one of mode, host, project, version, port",
+        mend="pulumi config rm --path airbyte-migration:prod.prot",
+    ),
+    Case(
+        test_id="stage is another than the stack",
+        spoil=lambda d: d.put("stage", "v0"),
+        key="stage",
+        found="v0",
+        needed="`v1`, as the stack is called",
+        mend="pulumi config set airbyte-migration:stage v1",
+    ),
+    Case(
+        test_id="stage missing",
+        spoil=lambda d: d.put("stage", ""),
+        key="stage",
+        found="nothing",
+        needed="`v1`",
+        mend="pulumi config set airbyte-migration:stage v1",
+    ),
+    Case(
+        test_id="deployment's name",
+        spoil=lambda d: d.put("deployment", "My Lab"),
+        key="deployment",
+        found="My Lab",
+        needed="small letters",
+        mend="pulumi config set airbyte-migration:deployment airbyte",
+    ),
+    Case(
+        test_id="structured key missing",
+        spoil=lambda d: d.put("replica", "{}"),
+        key="replica",
+        found="nothing",
+        needed='{"host": "replica"}',
+        mend="pulumi config set --path airbyte-migration:replica.host replica",
+    ),
+    Case(
+        test_id="text where a mapping belongs",
+        spoil=lambda d: d.put("operator", "root"),
+        key="operator",
+        found="root",
+        needed="a mapping",
+        mend="pulumi config rm airbyte-migration:operator; pulumi config set --path",
+    ),
+    Case(
+        test_id="mapping where a list belongs",
+        spoil=lambda d: d.put("feeds", {"name": "x"}),
+        key="feeds",
+        found='{"name": "x"}',
+        needed="a list",
+        mend="airbyte-migration:feeds[0].name",
+    ),
+    Case(
+        test_id="nested key missing",
+        spoil=lambda d: d.drop(HOSTS, "prod", "address"),
+        key="hosts.prod.address",
+        found="nothing",
+        needed="address for the operator",
+        mend="pulumi config set --path airbyte-migration:hosts.prod.address 192.0.2.10",
+    ),
+    Case(
+        test_id="wrong type",
+        spoil=lambda d: d.change(PROD, port="eighty"),
+        key="prod.port",
+        found="eighty",
+        needed="port of the web app (input should be a valid integer)",
+        mend="pulumi config set --path airbyte-migration:prod.port 8000",
+    ),
+    Case(
+        test_id="port out of range",
+        spoil=lambda d: d.host("prod", sshPort=70000),
+        key="hosts.prod.sshPort",
+        found="70000",
+        needed="less than or equal to 65535",
+        mend="pulumi config set --path airbyte-migration:hosts.prod.sshPort 22",
+    ),
+    Case(
+        test_id="choice that does not exist",
+        spoil=lambda d: d.change(PROD, mode="import"),
+        key="prod.mode",
+        found="import",
+        needed="`create` or `adopt`",
+        mend="pulumi config set --path airbyte-migration:prod.mode adopt",
+    ),
+    Case(
+        test_id="nested in nested",
+        spoil=lambda d: d.change(WORKER, adminEndpoint={"host": "a", "sslmode": "maybe"}),
+        key="coreWorker.adminEndpoint.sslmode",
+        found="maybe",
+        needed="`require`",
+        mend="airbyte-migration:coreWorker.adminEndpoint.sslmode require",
+    ),
+    Case(
+        test_id="key of v1 in v0",
+        spoil=lambda d: d.put("replica", {"host": "replica"}),
+        stack="v0",
+        key="replica",
+        found='{"host": "replica"}',
+        needed="nothing: this key belongs to v1",
+        mend="pulumi config rm airbyte-migration:replica",
+    ),
+    Case(
+        test_id="secret of v1 in v0",
+        spoil=lambda d: d.file.secrets.update({f"{NAMESPACE}:migrationPassword": "planted"}),
+        stack="v0",
+        key="migrationPassword",
+        found="a value that is sealed",
+        needed="nothing: this key belongs to v1",
+        mend="pulumi config rm airbyte-migration:migrationPassword",
+    ),
+    Case(
+        test_id="secret missing",
+        spoil=lambda d: d.unset_secret("migrationPassword"),
+        key="migrationPassword",
+        found="nothing",
+        needed="an encrypted value",
+        mend="pulumi config set --secret airbyte-migration:migrationPassword",
+    ),
+    Case(
+        test_id="secret in clear",
+        spoil=lambda d: d.in_clear("prodDatabasePassword"),
+        key="prodDatabasePassword",
+        found="a value in clear",
+        needed="an encrypted value",
+        mend="pulumi config set --secret airbyte-migration:prodDatabasePassword",
+    ),
+    Case(
+        test_id="identity file",
+        spoil=lambda d: d.change("operator", identityFile="~/nowhere"),
+        key="operator.identityFile",
+        found="~/nowhere, which is no file",
+        needed="the operator's private SSH key",
+        mend="airbyte-migration:operator.identityFile",
+    ),
+    Case(
+        test_id="known_hosts file",
+        spoil=lambda d: d.change("operator", knownHostsFile="~/nowhere"),
+        key="operator.knownHostsFile",
+        found="~/nowhere, which is no known_hosts file",
+        needed="the key of every host",
+        mend="airbyte-migration:operator.knownHostsFile",
+    ),
+    Case(
+        test_id="host key unknown",
+        spoil=lambda d: d.host("prod", sshPort=2299),
+        key="hosts.prod.address",
+        found="no key of `[127.0.0.1]:2299`",
+        needed="the host's key",
+        mend="ssh-keyscan -t ed25519 -p 2299 127.0.0.1 >> ~/.cache",
+    ),
+    Case(
+        test_id="host that does not exist",
+        spoil=lambda d: d.change(WORKER, host="core-worker-02"),
+        key="coreWorker.host",
+        found="core-worker-02",
+        needed="a host of `hosts`",
+        mend="airbyte-migration:coreWorker.host",
+    ),
+    Case(
+        test_id="the copy on prod's own host",
+        spoil=lambda d: d.change(WORKER, host="prod"),
+        key="coreWorker.host",
+        found="prod, prod's own host",
+        needed="another host",
+        mend="airbyte-migration:coreWorker.host core-worker-01",
+    ),
+    Case(
+        test_id="one host under two names",
+        spoil=lambda d: d.host("replica", sshPort=2213),
+        key="hosts.replica.address",
+        found="127.0.0.1 port 2213, which is `core-worker-01` too",
+        needed="one name for each host",
+        mend="pulumi config rm --path airbyte-migration:hosts.replica",
+    ),
+    Case(
+        test_id="port clash on one host",
+        spoil=lambda d: d.change("replica", host="core-worker-01", port=5432),
+        key="replica.port",
+        found="port 5432 of `core-worker-01` for core-worker-01 and the replica's web app",
+        needed="a port of its own",
+        mend="airbyte-migration:replica.port 5532",
+    ),
+    Case(
+        test_id="prod's port on one of the proxy's",
+        spoil=lambda d: d.change(PROD, port=8001),
+        stack="v0",
+        key="prod.port",
+        found="port 8001 of `prod`",
+        needed="a port of its own",
+        mend="airbyte-migration:prod.port",
+    ),
+    Case(
+        test_id="prod's port on the gateway's",
+        spoil=lambda d: d.change(PROD, port=15432),
+        key="prod.port",
+        found="the feed's gateway",
+        needed="a port of its own",
+        mend="airbyte-migration:prod.port",
+    ),
+    Case(
+        test_id="release without that compose file",
+        spoil=lambda d: d.change(PROD, version="0.64.1"),
+        key="prod.version",
+        found="0.64.1",
+        needed="0.63.9 to 0.63.19",
+        mend="airbyte-migration:prod.version 0.63.19",
+    ),
+    Case(
+        test_id="chart that is not known",
+        spoil=lambda d: d.change("replica", chartVersion="2.2.0"),
+        key="replica.chartVersion",
+        found="2.2.0",
+        needed="1.8.5, 2.0.17",
+        mend="airbyte-migration:replica.chartVersion 1.8.5",
+    ),
+    Case(
+        test_id="feed from an unknown database",
+        spoil=lambda d: d.feed(source="staging"),
+        key="feeds[0].source",
+        found="staging",
+        needed="a database of this stage: prod",
+        mend="'airbyte-migration:feeds[0].source' prod",
+    ),
+    Case(
+        test_id="feed to an unknown database",
+        spoil=lambda d: d.feed(target="prod"),
+        key="feeds[0].target",
+        found="prod",
+        needed="a database of this stage: core-worker-01",
+        mend="'airbyte-migration:feeds[0].target' core-worker-01",
+    ),
+    Case(
+        test_id="two writers of one mirror",
+        spoil=lambda d: d.put("feeds", d.get("feeds") * 2),
+        key="feeds[1]",
+        found="a second feed",
+        needed="a mirror has one writer",
+        mend="pulumi config rm --path 'airbyte-migration:feeds[1]'",
+    ),
+    Case(
+        test_id="images file missing",
+        spoil=lambda d: d.put("imagesFile", "~/nowhere.json"),
+        key="imagesFile",
+        found="~/nowhere.json, which is no JSON mapping",
+        needed="reference by digest",
+        mend="pulumi config set airbyte-migration:imagesFile images.json",
+    ),
+    Case(
+        test_id="no images at all",
+        spoil=lambda d: d.put("imagesFile", ""),
+        key="imagesFile",
+        found="nothing",
+        needed="or the mapping `images`",
+        mend="pulumi config set airbyte-migration:imagesFile images.json",
+    ),
+    Case(
+        test_id="images twice",
+        spoil=lambda d: d.put("images", {"postgres": "p@sha256:" + "0" * 64}),
+        key="imagesFile",
+        found="and `images` too",
+        needed="one of the two",
+        mend="pulumi config rm airbyte-migration:imagesFile",
+    ),
+    Case(
+        test_id="image by tag",
+        spoil=lambda d: d.change(PROD, mode="adopt").put("imagesFile", "").put("images", TAGGED),
+        key='images["postgres"]',
+        found="postgres:17",
+        needed="a reference by digest",
+        mend="pulumi config set --path",
+    ),
+    Case(
+        test_id="unknown image",
+        spoil=lambda d: d.change(PROD, mode="adopt")
+        .put("imagesFile", "")
+        .put("images", {**PINNED, "redis": "redis"}),
+        key='images["redis"]',
+        found="unknown image",
+        needed="one of",
+        mend="pulumi config rm --path",
+    ),
+)

@@ -1,0 +1,98 @@
+"""Every mistake in the settings is told with key, found, needed and a command, all at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stages import settings
+from stages.problems import NAMESPACE, SettingsError
+from tests.support import mocks
+from tests.support.mocks import Recorder
+from tests.unit.stages import stack_files
+from tests.unit.stages.settings_cases import CASES, PROD, Case, Draft
+from tests.unit.stages.stack_files import StackFile
+
+
+@pytest.fixture(autouse=True, scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("home")
+    stack_files.lay_lab_files(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(folder))
+        yield folder
+
+
+def refused(draft: Draft) -> SettingsError:
+    recorder = Recorder()
+    with pytest.raises(SettingsError) as raised:
+        stack_files.run_program(draft.file, recorder=recorder)
+    assert recorder.resources == []
+    return raised.value
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.test_id)
+def test_a_mistake_is_told_with_its_way_out(case: Case) -> None:
+    draft = Draft(case.stack)
+    case.spoil(draft)
+    error = refused(draft)
+    found = [problem for problem in error.problems if problem.key == case.key]
+    assert len(found) == 1, str(error)
+    assert len(error.problems) == 1, str(error)
+    assert case.found in found[0].found
+    assert case.needed in found[0].needed
+    assert case.mend in found[0].mend
+    for text in (f"{NAMESPACE}:{case.key}", found[0].found, found[0].needed, found[0].mend):
+        assert text in str(error)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    draft = Draft("v1")
+    draft.change(PROD, version="0.1", mode="import")
+    draft.change("replica", chartVersion="9")
+    draft.put("nonsense", "1")
+    draft.unset_secret("replicaClientSecret")
+    error = refused(draft)
+    assert [problem.key for problem in error.problems] == [
+        "nonsense",
+        "prod.mode",
+        "replicaClientSecret",
+        "replica.chartVersion",
+    ]
+    assert "4 problems" in str(error)
+
+
+def test_a_secret_is_never_shown() -> None:
+    draft = Draft("v1")
+    for key in list(draft.file.secrets):
+        draft.in_clear(key.partition(":")[2])
+    error = str(refused(draft))
+    assert "planted" not in error
+
+
+def test_an_unknown_stack_is_told_which_there_are() -> None:
+    file = stack_files.stack_file("v0")
+    draft = Draft("v0")
+    draft.file = StackFile(stack="production", plain=file.plain, secrets=file.secrets)
+    (problem,) = [p for p in refused(draft).problems if p.key == "stage"]
+    assert "this one is `production`" in problem.needed
+    assert problem.mend == "pulumi stack select --create v0"
+
+
+@pytest.mark.parametrize("stack", ["v0", "v1"])
+def test_an_adopted_prod_needs_no_images_and_no_basic_auth(stack: str) -> None:
+    draft = Draft(stack)
+    draft.change(PROD, mode="adopt")
+    draft.unset_secret("prodBasicAuthPassword")
+    if stack == "v0":
+        draft.put("imagesFile", "")
+        draft.unset_secret("prodDatabasePassword")
+    loaded: list[settings.Settings] = []
+    mocks.declare(
+        lambda: loaded.append(settings.load()),
+        config=draft.file.plain,
+        secrets=draft.file.secrets,
+        stack=stack,
+    )
+    assert "airbyte/server" not in loaded[0].images
+    assert loaded[0].hosts["prod"].host_key == stack_files.host_key(2211)

@@ -1,0 +1,197 @@
+"""The real `__main__.py` with the committed stack files: what is registered, and what must hold."""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.support import mocks
+from tests.support.mocks import Recorder, Registered
+from tests.unit.stages import stack_files
+
+SNAPSHOTS = Path(__file__).parent / "stages" / "snapshots"
+BUILT = ("v0", "v1")
+COMPONENT = "airbyte-migration:index:"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def lab_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    home = tmp_path_factory.mktemp("home")
+    stack_files.lay_lab_files(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        patch.delenv("DOCKER_HOST", raising=False)
+        yield
+    run.cache_clear()
+
+
+@cache
+def run(stack: str, *, preview: bool = False) -> Recorder:
+    return stack_files.run_program(stack_files.stack_file(stack), preview=preview)
+
+
+@pytest.fixture(params=BUILT)
+def stack(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=[True, False], ids=["preview", "update"])
+def recorded(request: pytest.FixtureRequest, stack: str) -> Recorder:
+    return run(stack, preview=bool(request.param))
+
+
+def test_resources_are_those_of_the_snapshot(stack: str, recorded: Recorder) -> None:
+    """A renamed resource is a deleted and a made one: it must show in a review."""
+    snapshot = SNAPSHOTS / f"{stack}.txt"
+    found = "\n".join(recorded.urns) + "\n"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        snapshot.write_text(found)
+    assert found == snapshot.read_text(), "set UPDATE_SNAPSHOTS=1 to accept"
+
+
+def test_v1_only_adds_to_v0() -> None:
+    v0, v1 = (set(run(stack).urns) for stack in BUILT)
+    assert v0 < v1
+
+
+def test_no_planted_secret_is_in_clear(stack: str, recorded: Recorder) -> None:
+    planted = stack_files.stack_file(stack).planted
+    assert planted
+    shown = [
+        *((r.urn, text) for r in recorded.resources for text in mocks.texts(r.sealed)),
+        *((urn, text) for urn, values in recorded.outputs for text in mocks.texts(values)),
+        *(("exports", text) for text in mocks.texts(recorded.exports)),
+    ]
+    leaks = [(where, secret) for where, text in shown for secret in planted if secret in text]
+    assert leaks == []
+
+
+def test_every_planted_secret_is_used(stack: str) -> None:
+    """A secret that reaches no resource would make the search above worthless."""
+    used = [text for resource in run(stack).resources for text in mocks.texts(resource.inputs)]
+    for secret in stack_files.stack_file(stack).planted:
+        assert any(secret in text for text in used), secret
+
+
+def test_every_command_checks_the_host_key(recorded: Recorder) -> None:
+    commands = recorded.of("Command")
+    assert commands
+    for command in commands:
+        connection = command.inputs["connection"]
+        assert connection["hostKey"] == stack_files.host_key(int(connection["port"])), command.name
+        assert connection["perDialTimeout"] <= 5
+        assert connection["dialErrorLimit"] <= 3
+
+
+def test_every_docker_provider_is_explicit_and_checks_the_host_key(recorded: Recorder) -> None:
+    providers = {provider.urn: provider for provider in recorded.of("docker")}
+    assert providers
+    for provider in providers.values():
+        options = provider.inputs["sshOpts"]
+        options = options if isinstance(options, str) else "\n".join(options)
+        assert provider.inputs["host"].startswith("ssh://")
+        for wanted in (
+            "StrictHostKeyChecking=yes",
+            "UserKnownHostsFile=~/.cache/airbyte-migration/lab/known_hosts",
+            "ConnectTimeout=5",
+            "BatchMode=yes",
+        ):
+            assert wanted in options
+    used = recorded.of("Container", "RemoteImage", "Network", "Volume")
+    assert used
+    for resource in used:
+        assert resource.provider.rpartition("::")[0] in providers, resource.name
+
+
+def test_every_resource_waits_for_the_guard(recorded: Recorder) -> None:
+    """Through dependency, provider or parent; or a refused stack would change something."""
+    by_urn = {resource.urn: resource for resource in recorded.resources}
+    last_marker = [r for r in recorded.resources if r.name.startswith("guard-")][-1]
+
+    def waits(resource: Registered, seen: frozenset[str] = frozenset()) -> bool:
+        if resource.urn == last_marker.urn:
+            return True
+        links = (resource.parent, resource.provider.rpartition("::")[0], *resource.dependencies)
+        return any(
+            waits(by_urn[link], seen | {resource.urn})
+            for link in links
+            if link in by_urn and link not in seen
+        )
+
+    free = {r.name for r in recorded.resources if not waits(r)}
+    assert free == {r.name for r in recorded.resources if r.name.startswith("guard-")} - {
+        last_marker.name
+    } | {"command"}
+
+
+def test_markers_are_claimed_one_after_the_other_prod_first(recorded: Recorder) -> None:
+    markers = [r for r in recorded.resources if r.name.startswith("guard-")]
+    assert markers[0].name == "guard-prod"
+    for earlier, later in pairwise(markers):
+        assert earlier.urn in later.dependencies
+
+
+def test_only_data_and_what_owns_it_is_protected(recorded: Recorder) -> None:
+    kept = {r.name for r in recorded.of("Volume", "Database", "Role")}
+    assert {r.name for r in recorded.resources if r.protect} == kept
+    assert {r.name for r in recorded.resources if r.retain_on_delete} == kept
+
+
+def test_no_container_is_started_by_pulumi_again(recorded: Recorder) -> None:
+    containers = recorded.of("Container")
+    assert containers
+    for container in containers:
+        assert container.inputs["mustRun"] is False, container.name
+        assert container.inputs["destroyGraceSeconds"] >= 10, container.name
+        assert container.delete_before_replace, container.name
+
+
+def test_images_are_pinned_and_containers_use_their_ids() -> None:
+    recorded = run("v1")
+    for image in recorded.of("RemoteImage"):
+        assert "@sha256:" in image.inputs["name"]
+        assert image.inputs["keepLocally"] is True
+    for container in recorded.of("Container"):
+        assert container.inputs["image"].startswith("sha256:"), container.name
+
+
+def test_components_register_outputs_exactly_once(recorded: Recorder) -> None:
+    components = [r for r in recorded.resources if r.type.startswith(COMPONENT)]
+    registered = [urn for urn, _ in recorded.outputs]
+    for component in components:
+        assert registered.count(component.urn) == 1, component.name
+        assert component.type.count(":") == 2
+
+
+def test_no_resource_is_made_inside_an_apply(stack: str) -> None:
+    """In a preview of an empty world no apply runs: what it would make would be missing there."""
+    assert run(stack, preview=True).urns == run(stack, preview=False).urns
+
+
+def test_children_are_named_after_their_component(recorded: Recorder) -> None:
+    by_urn = {resource.urn: resource for resource in recorded.resources}
+    for resource in recorded.resources:
+        parent = by_urn.get(resource.parent)
+        if parent is not None:
+            assert resource.name.startswith(f"{parent.name}-"), resource.name
+
+
+def test_v2_says_that_it_is_not_built_and_registers_nothing() -> None:
+    recorder = Recorder()
+    with pytest.raises(Exception, match="not built yet") as raised:
+        stack_files.run_program(stack_files.stack_file("v2"), recorder=recorder)
+    assert type(raised.value).__name__ == "SettingsError"
+    assert recorder.resources == []
+
+
+def test_outputs_tell_people_where_things_are() -> None:
+    v0, v1 = (run(stack).exports for stack in BUILT)
+    assert v0["next"].startswith("stagectl promote v0 v1")
+    assert set(v1["airbyte"]) == {"airbyte-prod", "airbyte-prod-backup-replica-2"}
+    assert set(v1["databases"]) == {"prod", "mirror", "working"}
+    assert v1["feed"]["state"] == "following"
+    assert v1["feed"]["workingDatabase"]["madeAt"] == "2026-11-22T12:00:01Z"
+    assert v1["next"] == "nothing: the copy follows"
