@@ -27,6 +27,7 @@ from db_migration.journal import Journal
 from db_migration.plan import Step
 
 PAUSE_AFTER_ERROR_SECONDS = 2.0
+LOOKS_UNTIL_STALLED = 10
 log = structlog.get_logger()
 
 Action = Callable[[Context, Journal], object]
@@ -45,6 +46,7 @@ ACTIONS: dict[Step, Action] = {
     Step.DROP_OLD_MIRROR: lambda context, _: follow.drop_old_mirror(context),
     Step.SUBSCRIBE: lambda context, _: follow.create_subscription(context),
     Step.ENABLE: lambda context, _: follow.enable(context),
+    Step.RECONNECT: lambda context, _: follow.reconnect(context),
     Step.DROP_SUBSCRIPTION: lambda context, _: follow.drop_subscription(context),
     Step.ADD_TABLES: lambda context, _: follow.add_tables(context),
     Step.ADVANCE_SEQUENCES: lambda context, _: sequences.advance(context, context.mirror),
@@ -92,6 +94,7 @@ class Agent:
         self._log = log.bind(feed=context.feed.name)
         self._open = False
         self._last: str | None = None
+        self._without_worker = 0
 
     def run(self) -> None:
         """Go on until SIGTERM; no outage ends the loop."""
@@ -126,7 +129,7 @@ class Agent:
         """
         if not self._open:
             self._try_open()
-        sight = observe.look(self.context, self.journal)
+        sight = self._look()
         try:
             decision = plan.next_step(sight.planner)
         except BlockedError as error:
@@ -145,6 +148,16 @@ class Agent:
             return Step.WAIT
         self._act(sight, decision, outage)
         return decision.step
+
+    def _look(self) -> observe.Sight:
+        """Observe, and count for how long the subscription has had no worker."""
+        stalled = self._without_worker >= LOOKS_UNTIL_STALLED
+        sight = observe.look(self.context, self.journal, stalled=stalled)
+        target = sight.planner.target
+        follows = target is not None and target.subscription is not None
+        missing = follows and not sight.worker and sight.planner.source is not None
+        self._without_worker = self._without_worker + 1 if missing and not stalled else 0
+        return sight
 
     def _act(
         self, sight: observe.Sight, decision: plan.Decision, outage: MigrationError | None

@@ -48,6 +48,7 @@ class Sequence:
     name: str
     last_value: int | None
     increment: int
+    max_value: int
 
     @property
     def full_name(self) -> str:
@@ -116,7 +117,7 @@ def sequences(connection: Connection) -> list[Sequence]:
     found = rows(
         connection,
         """
-        SELECT schemaname, sequencename, last_value, increment_by FROM pg_sequences
+        SELECT schemaname, sequencename, last_value, increment_by, max_value FROM pg_sequences
         WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND schemaname !~ '^pg_'
         ORDER BY 1, 2
         """,

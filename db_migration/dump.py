@@ -65,14 +65,7 @@ def definitions(
         passfile = Path(scratch) / "passfile"
         passfile.touch(mode=0o600)
         passfile.write_text(_passfile_line(endpoint))
-        done = subprocess.run(
-            [program(), *flags],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DUMP_DEADLINE_SECONDS,
-            env=_environment(endpoint, passfile),
-        )
+        done = _run([program(), *flags], _environment(endpoint, passfile))
     if done.returncode:
         raise BlockedError(
             found=f"pg_dump of {endpoint.label} failed: {done.stderr.strip()[-500:]}",
@@ -80,6 +73,24 @@ def definitions(
             way_out="read the message; this is tried again by itself",
         )
     return "\n".join(line for line in done.stdout.splitlines() if not line.startswith("\\"))
+
+
+def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DUMP_DEADLINE_SECONDS,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired:
+        raise BlockedError(
+            found=f"pg_dump has not ended after {DUMP_DEADLINE_SECONDS} s",
+            needed="a source that lets its definitions be read",
+            way_out="look for a transaction that holds a table of the source",
+        ) from None
 
 
 def items(script: str) -> list[Item]:

@@ -1,7 +1,7 @@
 """Every side effect of the script, by name, in one list.
 
-A function that changes anything outside the process is decorated with ``@effect(Effect.X)``; what it
-does can be interrupted at any point and begun again. The crash tests walk this list: they kill a
+A function that changes anything outside the process is decorated with ``@effect(Effect.X)``; what
+it does can be interrupted at any point and begun again. The crash tests walk this list: they kill a
 real agent before and after each of these.
 """
 
@@ -52,6 +52,7 @@ class Effect(StrEnum):
     START_READER = "reader.start"
     DROP_OLD_WORKING = "target.drop_old_working"
     DROP_NEXT_WORKING = "target.drop_next_working"
+    RECONNECT = "target.reconnect"
     DROP_SUBSCRIPTION = "target.drop_subscription"
     DROP_SLOT = "source.drop_slot"
     DROP_SEED = "target.drop_seed"

@@ -97,17 +97,7 @@ def swap(connection: Connection, name: str, *, fresh: str, old: str) -> None:
 @effect(Effect.CREATE_SUBSCRIPTION)
 def create_subscription(context: Context) -> None:
     """Subscribe from the slot's starting point; not yet enabled."""
-    source, name = context.feed.source, sql.Identifier(context.feed.slot)
-    conninfo = make_conninfo(
-        host=source.address_for_subscriber.host,
-        port=source.address_for_subscriber.port,
-        dbname=source.database,
-        user=source.reader.user,
-        password=source.reader.password(),
-        sslmode=source.sslmode,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        application_name=context.feed.slot,
-    )
+    name = sql.Identifier(context.feed.slot)
     create = sql.SQL(
         "CREATE SUBSCRIPTION {name} CONNECTION {conninfo} PUBLICATION {publication} WITH "
         "(create_slot = false, slot_name = {slot}, copy_data = false, enabled = false)"
@@ -119,13 +109,39 @@ def create_subscription(context: Context) -> None:
                 connection,
                 create.format(
                     name=name,
-                    conninfo=sql.Literal(conninfo),
+                    conninfo=sql.Literal(_conninfo(context)),
                     publication=sql.Identifier(PUBLICATION),
                     slot=sql.Literal(context.feed.slot),
                 ),
             )
         except (psycopg.OperationalError, psycopg.errors.ObjectNotInPrerequisiteState) as error:
             raise _can_not_subscribe(context, error) from None
+
+
+def _conninfo(context: Context) -> str:
+    """Return how the target's server reaches the source, password included: never log it."""
+    source = context.feed.source
+    return make_conninfo(
+        host=source.address_for_subscriber.host,
+        port=source.address_for_subscriber.port,
+        dbname=source.database,
+        user=source.reader.user,
+        password=source.reader.password(),
+        sslmode=source.sslmode,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        application_name=context.feed.slot,
+    )
+
+
+@effect(Effect.RECONNECT)
+def reconnect(context: Context) -> None:
+    """Tell the subscription again where the source is and who enters: either may have changed."""
+    change = sql.SQL("ALTER SUBSCRIPTION {} CONNECTION {}")
+    with context.mirror.connect() as connection:
+        hush(connection)
+        name, conninfo = sql.Identifier(context.feed.slot), sql.Literal(_conninfo(context))
+        run(connection, change.format(name, conninfo))
+        until(lambda: worker(context, connection), WORKER_DEADLINE_SECONDS)
 
 
 def _can_not_subscribe(context: Context, error: psycopg.Error) -> BlockedError:

@@ -1,7 +1,7 @@
 """SQL that turns rows into numbers, the same on PostgreSQL 13 and 17 for the same values.
 
 Each column is hashed by its type with its position as seed, the columns are XORed, the result is
-hashed once more and summed over the rows. A NULL has a number of its own, so that it differs from ''.
+hashed once more and summed over the rows. A NULL has a number of its own: it differs from ''.
 """
 
 from __future__ import annotations
@@ -109,5 +109,6 @@ def _found(table: Table, columns: list[Column], key: list[str]) -> sql.Composed:
     ]
     mine = sql.SQL(", ").join(sql.Identifier("t", part) for part in key)
     return sql.SQL(
-        "unnest(%(keys)s::text[]) AS wanted (name) JOIN ONLY {} AS t ON ({}) = ({})"
+        "(SELECT t.* FROM unnest(%(keys)s::text[]) AS wanted (name) "
+        "JOIN ONLY {} AS t ON ({}) = ({})) AS found"
     ).format(name, mine, sql.SQL(", ").join(parts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -30,8 +30,11 @@ class Sight:
     verification: dict[str, Any] | None = None
 
 
-def look(context: Context, journal: Journal) -> Sight:
-    """Observe the feed; a server that does not answer becomes None."""
+def look(context: Context, journal: Journal, *, stalled: bool = False) -> Sight:
+    """Observe the feed; a server that does not answer becomes None.
+
+    Whether the subscription is stalled only shows over time, so the caller has to know it.
+    """
     feed = context.feed
     sight = Sight(plan.Observed(None, None, policy(context)))
     sequences_there: list[catalog.Sequence] = []
@@ -48,6 +51,9 @@ def look(context: Context, journal: Journal) -> Sight:
             intents = journal.intents(connection)
             last = journal.last_verification(connection)
             seen_target = target(context, connection, sequences_there, sight)
+            if seen_target.subscription is not None and stalled:
+                known = replace(seen_target.subscription, stalled=True)
+                seen_target = replace(seen_target, subscription=known)
     except (UnreachableError, psycopg.OperationalError) as error:
         sight.unreachable.append(_as_unreachable("target", error))
         seen_target, intents, last = None, set(), None

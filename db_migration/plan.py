@@ -42,6 +42,7 @@ class Step(StrEnum):
     DROP_OLD_MIRROR = "drop_old_mirror"
     SUBSCRIBE = "subscribe"
     ENABLE = "enable"
+    RECONNECT = "reconnect"
     DROP_SUBSCRIPTION = "drop_subscription"
     ADD_TABLES = "add_tables"
     ADVANCE_SEQUENCES = "advance_sequences"
@@ -132,9 +133,10 @@ class Database:
 
 @dataclass(frozen=True)
 class Subscription:
-    """Our subscription in the mirror."""
+    """Our subscription in the mirror; `stalled` when its worker does not stay alive."""
 
     enabled: bool
+    stalled: bool = False
 
 
 @dataclass(frozen=True)
@@ -312,6 +314,8 @@ def _judge_subscription(
         return Decision(Step.DROP_SUBSCRIPTION, f"the mirror can not be followed further: {reason}")
     if not subscription.enabled:
         return Decision(Step.ENABLE, "the subscription is not enabled")
+    if subscription.stalled:
+        return Decision(Step.RECONNECT, "the subscription's worker does not stay alive")
     return None
 
 

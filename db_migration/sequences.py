@@ -26,9 +26,10 @@ def behind(
         copy = mine.get(sequence.full_name)
         if copy is None or sequence.last_value is None or sequence.increment < 0:
             continue
-        step = margin * sequence.increment
-        if copy.last_value is None or copy.last_value < sequence.last_value + step // 2:
-            late[sequence.full_name] = (sequence, sequence.last_value + step)
+        step, most = margin * sequence.increment, sequence.max_value
+        enough = min(sequence.last_value + step // 2, most)
+        if copy.last_value is None or copy.last_value < enough:
+            late[sequence.full_name] = (sequence, min(sequence.last_value + step, most))
     return late
 
 

@@ -47,7 +47,22 @@ def describe(
             seen.target and seen.target.subscription and not seen.target.sequences_behind
         ),
         "next": notes,
-        "error": error_dict(error) if error else None,
+        "error": error_dict(error) if error else _silent(sight),
+    }
+
+
+def _silent(sight: Sight) -> dict[str, str] | None:
+    """Say what is wrong when nothing has raised an error: the target's own worker has."""
+    target = sight.planner.target
+    subscription = target.subscription if target is not None else None
+    if subscription is None or not subscription.enabled or sight.worker:
+        return None
+    return {
+        "found": f"the subscription's worker does not run (errors so far: {sight.apply_errors})",
+        "needed": "a worker that applies prod's changes to the mirror",
+        "way_out": "the agent reconnects it; if that does not help, the log of the target's server "
+        "says why; when somebody wrote to the mirror, drop the subscription there, and the agent "
+        "makes a new copy",
     }
 
 
@@ -85,6 +100,9 @@ def _notes(sight: Sight, decision: Decision | None) -> str:
     if target is not None and target.working is not None and target.working.due:
         hindered = plan.hindrance(target.working, sight.planner.policy)
         parts += [f"the working database is not renewed: {hindered}"] if hindered else []
+    if sight.verification is not None and not sight.verification["equal"]:
+        number = len(sight.verification["differences"])
+        parts.append(f"the last verification found {number} difference(s): `db-migration verify`")
     if sight.unsynced:
         parts.append(f"copying {', '.join(sight.unsynced)}")
     return "; ".join(parts)

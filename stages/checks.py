@@ -109,7 +109,7 @@ def _host_key(
 ) -> None:
     port = host.ssh_port
     known_as = host.address if port == SSH_PORT else f"[{host.address}]:{port}"
-    keys = trusted.lookup(known_as) or {}
+    keys: Mapping[str, paramiko.PKey] = trusted.lookup(known_as) or {}
     for kind in KEY_TYPES:
         if kind in keys:
             judged.host_keys[name] = f"{kind} {keys[kind].get_base64()}"

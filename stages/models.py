@@ -103,7 +103,7 @@ class Prod(Model):
     @property
     def created(self) -> bool:
         """Whether the containers are ours."""
-        return self.mode == ProdMode.CREATE
+        return ProdMode(self.mode) is ProdMode.CREATE
 
 
 class AdminEndpoint(Model):
@@ -142,7 +142,7 @@ class CoreWorkerSettings(Model):
     @property
     def created(self) -> bool:
         """Whether the server is ours."""
-        return self.kind == ServerKind.CONTAINER
+        return ServerKind(self.kind) is ServerKind.CONTAINER
 
 
 class Replica(Model):

@@ -43,7 +43,7 @@ def build(settings: Settings) -> StageOutputs:
         deployment=settings.deployment,
         airbyte={
             foundation.PROD_AIRBYTE: f"{airbyte.url} (prod: syncs)",
-            REPLICA: replica.installed.stdout.apply(lambda _: f"{replica.url} (stands by)"),
+            REPLICA: f"{replica.url} (stands by: its connections are inactive)",
         },
         databases={
             "prod": v0.database(settings),

@@ -53,9 +53,9 @@ def check_pending(stack: str, state: State) -> None:
             f"{p['type']} {p['resource']['urn'].rsplit('::', 1)[-1]}" for p in state.pending
         )
         raise RefusedError(
-            found=f"{stack} has operations that an interrupted `pulumi up` left open: {names}",
+            found=f"in {stack} a `pulumi up` is at work, or was interrupted and left open: {names}",
             needed="no pending operation",
-            way_out=f"`pulumi refresh --stack {stack}` settles them; then promote again.",
+            way_out=f"Wait, or settle them: `pulumi refresh --stack {stack}` asks about each.",
         )
 
 

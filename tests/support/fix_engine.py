@@ -47,5 +47,4 @@ def pulumi_engine() -> Engine:
     )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    # The engine's progress is kept apart from its answer, so that both can be trusted.
     return Engine(Path(answer["bin_dir"]), Path(answer["home"]), Path(answer["python"]))

@@ -37,6 +37,7 @@ SETTINGS = {
     "max_wal_senders": "10",
     "max_replication_slots": "10",
     "wal_receiver_status_interval": "1s",
+    "wal_retrieve_retry_interval": "200ms",
     "log_min_messages": "warning",
     "log_min_error_statement": "error",
 }

@@ -141,7 +141,10 @@ def _computed(args: mocks.MockResourceArgs, stdout: Mapping[str, str]) -> dict[s
     if args.typ == "command:remote:Command":
         text = PUBLIC_KEY if " keys ensure " in args.inputs["create"] else ""
         text = json.dumps(STATUS) if " status --json " in args.inputs["create"] else text
-        return {"stdout": stdout.get(args.name, text), "stderr": ""}
+        text = stdout.get(args.name, text)
+        # The engine seals what a resource with a sealed input tells.
+        tainted = rpc.is_rpc_secret(args.inputs.get("stdin"))
+        return {"stdout": rpc.wrap_rpc_secret(text) if tainted else text, "stderr": ""}
     return {}
 
 

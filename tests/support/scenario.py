@@ -57,8 +57,8 @@ class Scenario:
 
     def reset(self, setup: str, *, wal_level: str = "logical") -> None:
         """Make both servers as new and fill the source."""
+        drop_everything(self.target)  # first: its subscription would take the slot again
         drop_everything(self.source)
-        drop_everything(self.target)
         self.set_wal_level(wal_level)
         self.source.sql("CREATE DATABASE airbyte")
         with self.source.connect("airbyte") as connection:

@@ -11,6 +11,7 @@ import pytest
 from tests.support import mocks
 from tests.support.mocks import Recorder, Registered
 from tests.unit.stages import stack_files
+from tests.unit.stages.settings_cases import Draft
 
 SNAPSHOTS = Path(__file__).parent / "stages" / "snapshots"
 BUILT = ("v0", "v1")
@@ -195,3 +196,25 @@ def test_outputs_tell_people_where_things_are() -> None:
     assert v1["feed"]["state"] == "following"
     assert v1["feed"]["workingDatabase"]["madeAt"] == "2026-11-22T12:00:01Z"
     assert v1["next"] == "nothing: the copy follows"
+
+
+def test_two_servers_are_enough() -> None:
+    """Server and standby on the second one: its key is authorized on itself."""
+    draft = Draft("v1")
+    draft.drop("hosts", "replica")
+    draft.change("replica", host="core-worker-01")
+    recorded = stack_files.run_program(draft.file)
+    hosts = {r.name for r in recorded.resources if r.type.endswith(":Host")}
+    assert hosts == {"prod", "core-worker-01"}
+    recorded.named("db-migration-agent-authorized-core-worker-01")
+
+
+def test_an_adopted_prod_is_not_touched_in_v0() -> None:
+    draft = Draft("v0").change("prod", mode="adopt")
+    recorded = stack_files.run_program(draft.file, preview=True)
+    assert recorded.of("Container", "Volume", "Network", "RemoteImage") == []
+    assert {r.name for r in recorded.of("Command")} == {
+        "guard-prod",
+        "prod-hostctl",
+        "airbyte-prod-inspection",
+    }

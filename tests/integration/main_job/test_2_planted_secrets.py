@@ -24,7 +24,12 @@ COMPOSE = (
     "compose gives every Airbyte service its database password as environment: facts 1.2;"
     " prod runs unchanged in v1"
 )
+IMAGE = (
+    "the official PostgreSQL image's entrypoint exports what it read from POSTGRES_PASSWORD_FILE"
+    " to its own server process; the lab's image does the same"
+)
 ALLOWED = [
+    Allowed("environ:core-worker-01/postgres/*", IMAGE, frozenset({"coreWorkerAdminPassword"})),
     Allowed("inspect:prod/airbyte-*", COMPOSE),
     Allowed("environ:prod/*", COMPOSE),
     Allowed("environ:replica/*", "pods take their Secrets as environment: facts 3.1"),

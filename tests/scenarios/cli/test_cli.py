@@ -79,10 +79,10 @@ def test_nothing_can_be_reached(scenario: Scenario) -> None:
 def test_killed_at_random_and_started_again(scenario: Scenario) -> None:
     """The uninstrumented process, killed at moments that nobody has chosen."""
     chance = random.Random(13)  # noqa: S311 - a seed, not a secret
-    for number in range(8):
+    for number in range(6):
         agent = start(scenario)
         try:
-            agent.wait(1 + 4 * chance.random())
+            agent.wait(0.8 + 3 * chance.random())
         except subprocess.TimeoutExpired:
             os.kill(agent.pid, signal.SIGKILL)
         assert agent.wait() == -signal.SIGKILL

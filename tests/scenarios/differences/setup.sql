@@ -23,6 +23,8 @@ INSERT INTO stream_reset (stream_name) VALUES ('a'), ('a'), (NULL);
 -- One table for each difference that a test makes, so that none hides another.
 CREATE TYPE mood AS ENUM ('good', 'bad');
 CREATE TABLE "null or empty" (id int PRIMARY KEY, "a b" text);
+CREATE TABLE aliases (id int PRIMARY KEY, name text, key text, hash text, each text, t text, wanted text);
+INSERT INTO aliases VALUES (1, 'name', 'key', 'hash', 'each', 't', 'wanted');
 CREATE TABLE swapped (id int PRIMARY KEY, value text);
 CREATE TABLE keyless (value text);
 CREATE TABLE composite (a text, b int, value jsonb, PRIMARY KEY (a, b));

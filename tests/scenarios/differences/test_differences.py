@@ -36,6 +36,10 @@ CASES = {
         "UPDATE swapped SET value = CASE id WHEN 1 THEN 'two' ELSE 'one' END WHERE id < 3",
         "table public.swapped: row {2} differs in value",
     ),
+    "columns named as the script's own aliases": (
+        "UPDATE aliases SET name = 'changed'",
+        "table public.aliases: row {1} differs in name",
+    ),
     "fewer of the same in a table without a key": (
         "DELETE FROM keyless WHERE ctid = (SELECT min(ctid) FROM keyless)",
         "2 times on the source, 1 times on the mirror",

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from tests.support.scenario import Scenario
+from tests.support import timeouts
+from tests.support.fix_postgres import wait_for
+from tests.support.scenario import PASSWORDS, Scenario
 
 
 @dataclass
@@ -80,6 +82,40 @@ def test_next_number_stays_free_while_following(scenario: Scenario) -> None:
     query = "SELECT nextval('jobs_id_seq')"
     assert scenario.target.sql(query, database="airbyte_mirror")[0][0] > 700000
     assert scenario.state()["sequences_ahead"] is True
+
+
+def test_password_of_the_feed_is_rotated(scenario: Scenario) -> None:
+    agent = scenario.converge()
+    scenario.target.sql("ALTER ROLE airbyte_migration PASSWORD 'rotated'")
+    PASSWORDS["migration"], old = "rotated", PASSWORDS["migration"]
+    try:
+        agent = scenario.agent()
+        scenario.converge(agent)
+        query = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
+        scenario.source.sql(query)
+        scenario.source.sql("UPDATE jobs SET scope = 'after the rotation'", database="airbyte")
+        wait_for(lambda: agent.once() == "reconnect", timeouts.FOLLOW)
+        scenario.converge(agent)
+        scenario.assert_equal()
+    finally:
+        PASSWORDS["migration"] = old
+
+
+def test_writer_on_the_mirror_is_named(scenario: Scenario) -> None:
+    agent = scenario.converge()
+    query = "INSERT INTO jobs (id, status) VALUES (501, 'pending')"
+    scenario.target.sql(query, database="airbyte_mirror")
+    scenario.source.sql(query, database="airbyte")
+
+    def broken() -> bool:
+        agent.once()
+        state = scenario.state()
+        return state["state"] == "broken" and "worker does not run" in state["error"]["found"]
+
+    wait_for(broken, timeouts.FOLLOW)
+    scenario.target.sql("DELETE FROM jobs WHERE id = 501", database="airbyte_mirror")
+    scenario.converge(agent)
+    scenario.assert_equal()
 
 
 def test_wal_is_not_kept_without_limit(scenario: Scenario) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from db_migration.effects import Effect
-from tests.support.scenario import ROOT, Scenario
+from tests.support.scenario import ROOT, SLOT, Scenario
 
 LATE = {
     Effect.CREATE_LATE_TABLES,
@@ -20,9 +20,10 @@ LATE = {
     Effect.MARK_TABLES,
 }
 AGAIN = (Effect.DROP_SUBSCRIPTION, Effect.DROP_SLOT)
+BROKEN = Effect.RECONNECT
 STRAY = {Effect.DROP_SEED: "airbyte_mirror_seed", Effect.DROP_NEXT_WORKING: "airbyte_next"}
 RELEASE = {Effect.DROP_PUBLICATION, Effect.RESET_WAL_LEVEL, Effect.DROP_ROLE}
-FIRST_RUN = [e for e in Effect if e not in {*LATE, *AGAIN, *STRAY, *RELEASE}]
+FIRST_RUN = [e for e in Effect if e not in {*LATE, *AGAIN, *STRAY, *RELEASE, BROKEN}]
 
 Kill = Callable[..., int]
 
@@ -117,11 +118,19 @@ def test_later_runs(scenario: Scenario, agents: Kill) -> None:
             new_column()
             agents(effect, when)
             agents()
+    twice(agents, BROKEN, partial(lose_the_source, scenario))
     for effect, database in STRAY.items():
         twice(agents, effect, partial(make_stray, scenario, database))
     agents()
     scenario.assert_equal()
     assert scenario.cli("verify").returncode == 0
+
+
+def lose_the_source(scenario: Scenario) -> None:
+    """Point the subscription at nothing, as after a change of address."""
+    conninfo = "host=127.0.0.1 port=1 dbname=airbyte user=airbyte_migration password=old"
+    change = f"ALTER SUBSCRIPTION {SLOT} CONNECTION '{conninfo}'"
+    scenario.target.sql(change, database="airbyte_mirror")
 
 
 def make_stray(scenario: Scenario, database: str) -> None:

@@ -13,8 +13,8 @@ IMAGE = "registry/image@sha256:" + "0" * 64
 
 
 def secret(value: str) -> pulumi.Output[str]:
-    """Return a sealed value."""
-    return pulumi.Output.secret(value)
+    """Return a secret in clear: the components must seal what they are given."""
+    return pulumi.Output.from_input(value)
 
 
 def ssh(last: int) -> Ssh:

@@ -50,6 +50,7 @@ class World:
     old_mirror: Db | None = None
     subscribed: Db | None = None
     enabled: bool = False
+    stalled: bool = False
     sequences_behind: bool = True
     working: Db | None = field(default_factory=Db)
     next_working: Db | None = None
@@ -125,7 +126,7 @@ class World:
             mirror=seen(self.mirror),
             seed=seen(self.seed),
             old_mirror=seen(self.old_mirror),
-            subscription=plan.Subscription(self.enabled)
+            subscription=plan.Subscription(self.enabled, self.stalled)
             if self.subscribed is self.mirror
             else None,
             sequences_behind=self.sequences_behind,
@@ -305,6 +306,7 @@ def effects(step: Step, world: World) -> Effects:
         Step.DROP_OLD_MIRROR: [(Effect.DROP_OLD_MIRROR, _drop("old_mirror"))],
         Step.SUBSCRIBE: [(Effect.CREATE_SUBSCRIPTION, _create_subscription)],
         Step.ENABLE: [(Effect.ENABLE_SUBSCRIPTION, _set(enabled=True))],
+        Step.RECONNECT: [(Effect.RECONNECT, _set(stalled=False))],
         Step.DROP_SUBSCRIPTION: [(Effect.DROP_SUBSCRIPTION, _drop_subscription)],
         Step.DROP_SLOT: [(Effect.DROP_SLOT, _drop_slot)],
         Step.DROP_SEED: [(Effect.DROP_SEED, _drop("seed"))],

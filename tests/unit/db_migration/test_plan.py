@@ -47,6 +47,7 @@ def assert_converged(world: World) -> None:
     assert set(world.mirror.mark.tables) == set(world.tables)
     assert not world.intents
     assert not world.reader_stopped
+    assert not world.stalled
     world.tick()
     assert world.mirror.position == world.lsn
 
@@ -139,6 +140,12 @@ def reader_connected() -> World:
     return world
 
 
+def stalled() -> World:
+    world = following()
+    world.stalled = True
+    return world
+
+
 def left_overs() -> World:
     world = following()
     world.seed = Db(content="partial")
@@ -151,7 +158,7 @@ def left_overs() -> World:
 STARTS: list[Callable[[], World]] = [
     fresh, prepared, following, slot_lost, slot_gone, upgraded, new_enum_label, table_dropped,
     table_unpublished, late_table, late_table_during_seed, too_much_wal, working_due,
-    reader_connected, left_overs,
+    reader_connected, left_overs, stalled,
 ]  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def test_every_column_counts_with_its_position() -> None:
 
 
 def sequence(last: int | None, increment: int = 1) -> Sequence:
-    return Sequence("public", "jobs_id_seq", last, increment)
+    return Sequence("public", "jobs_id_seq", last, increment, 2**63 - 1)
 
 
 @given(st.integers(1, 10**12), st.integers(1, 10**12), st.integers(2, 10**6))
@@ -67,6 +67,9 @@ def test_sequences_that_need_nothing() -> None:
     assert sequences.behind([sequence(-5, -1)], [sequence(None)], 100) == {}
     assert sequences.behind([sequence(5)], [], 100) == {}
     assert list(sequences.behind([sequence(5)], [sequence(None)], 100)) == ["public.jobs_id_seq"]
+    small = Sequence("public", "small", 90, 1, 100)
+    assert sequences.behind([small], [small], 1000)["public.small"][1] == 100
+    assert sequences.behind([small], [Sequence("public", "small", 100, 1, 100)], 1000) == {}
 
 
 @given(st.text())
