@@ -32,7 +32,7 @@ lint: ## format check, lint, types, shell scripts, sizes
 	@$(PY) -m ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(PY) -m ruff check --quiet .
 	@$(STEADILY) "mypy" -- $(PY) -m mypy
-	@shellcheck $$(git ls-files -co --exclude-standard | xargs grep -lE '^#!.*(bash|/sh)' 2>/dev/null)
+	@shellcheck $$(git ls-files -co --exclude-standard | xargs awk 'FNR == 1 && /^#!.*(bash|\/sh)/ { print FILENAME }')
 	@$(PY) tools/sizes.py
 	@echo "lint: clean"
 
@@ -41,8 +41,12 @@ format: ## format the tree and mend what ruff can mend
 	@$(PY) -m ruff format --quiet . && $(PY) -m ruff check --fix --quiet .
 
 .PHONY: test-unit
-test-unit: setup ## unit and conformance tests (no lab; under 90 s warm)
-	@$(STEADILY) "pytest" -- $(PY) -m pytest tests/unit tests/conformance
+test-unit: setup ## unit tests: Pulumi mocks, planner, settings (no lab; under 90 s warm)
+	@$(STEADILY) "pytest" -- $(PY) -m pytest tests/unit
+
+.PHONY: test-conformance
+test-conformance: setup ## the stand-ins against the facts they stand for
+	@$(STEADILY) "pytest" -- $(PY) -m pytest tests/conformance
 
 .PHONY: test-scenarios
 test-scenarios: setup ## the DB Migration Script against real PostgreSQL 13 and 17

@@ -77,6 +77,13 @@ class Recorder(mocks.Mocks):
         """Return the resources whose type ends with one of `types`."""
         return [r for r in self.resources if r.type.rpartition(":")[2] in types]
 
+    def outputs_of(self, name: str) -> dict[str, Any]:
+        """Return what the component called `name` registered as its outputs.
+
+        By name, for components register in no fixed order.
+        """
+        return next(values for urn, values in self.outputs if urn.endswith(f"::{name}"))
+
     def named(self, name: str) -> Registered:
         """Return the one resource called `name`."""
         (found,) = [resource for resource in self.resources if resource.name == name]

@@ -102,4 +102,4 @@ def test_a_changed_file_is_installed_again(recorded: Recorder) -> None:
 
 
 def test_people_are_told_where_it_is(recorded: Recorder) -> None:
-    assert recorded.outputs[-1][1]["url"] == "https://airbyte.example.com"
+    assert recorded.outputs_of(NAME)["url"] == "https://airbyte.example.com"

@@ -92,7 +92,7 @@ def test_the_webapp_is_published_where_the_settings_say(created: Recorder) -> No
         (8003, 8003),
         (8006, 8006),
     ]
-    assert created.outputs[-1][1]["url"] == "http://192.0.2.1:8080"
+    assert created.outputs_of("airbyte-prod")["url"] == "http://192.0.2.1:8080"
 
 
 def test_dependents_wait_until_a_one_shot_has_ended_well(created: Recorder) -> None:
@@ -136,7 +136,7 @@ def test_adopting_reads_and_touches_nothing() -> None:
     inspection = recorded.named("airbyte-prod-inspection")
     assert inspection.inputs["create"].startswith("bash -s -- inspect ")
     assert "delete" not in inspection.inputs
-    assert recorded.outputs[-1][1]["network"] == "mine_airbyte_internal"
+    assert recorded.outputs_of("airbyte-prod")["network"] == "mine_airbyte_internal"
 
 
 def test_what_can_not_be_adopted_is_one_error_with_every_reason() -> None:
