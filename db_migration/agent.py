@@ -93,18 +93,25 @@ class Agent:
         self.journal = Journal(context.control, context.feed.name)
         self._log = log.bind(feed=context.feed.name)
         self._open = False
-        self._last: str | None = None
+        self._said: str | None = None
+        self._reported: str | None = None
         self._without_worker = 0
 
     def run(self) -> None:
-        """Go on until SIGTERM; no outage ends the loop."""
+        """Go on until SIGTERM; no outage ends the loop.
+
+        A step that comes twice in a row has not done what it should: it waits its turn, or the loop
+        would run hot.
+        """
+        before: Step | None = None
         while not self.context.stop.is_set():
             try:
                 step = self.once()
             except Stopping:
                 break
-            pause = self.context.config.poll_seconds if step in {Step.WAIT, None} else 0
-            self.context.stop.wait(pause)
+            idle = step in {Step.WAIT, None, before}
+            self.context.stop.wait(self.context.config.poll_seconds if idle else 0)
+            before = step
         self._log.info("stopped")
 
     @property
@@ -141,8 +148,10 @@ class Agent:
         if decision.step is Step.WAIT:
             self._save(status.describe(self.context, sight, decision, outage))
             self._say(decision)
-            if outage is not None and self._last != str(outage):
+            if outage is not None:
                 self._report(outage)
+            else:
+                self._reported = None
             return Step.WAIT
         if allowed is not None and decision.step not in allowed:
             return Step.WAIT
@@ -200,16 +209,16 @@ class Agent:
                 self._log.debug("state is not saved", error=_short(error))
 
     def _say(self, decision: plan.Decision) -> None:
-        if decision.step is not Step.WAIT or self._last != decision.why:
+        if decision.step is not Step.WAIT or self._said != decision.why:
             self._log.info(decision.step.value, why=decision.why)
-        self._last = decision.why
+        self._said = decision.why
 
     def _report(self, error: Exception) -> None:
         """Log an error once, save it as the feed's state, and slow down."""
         text = _short(error)
-        if text != self._last:
+        if text != self._reported:
             self._log.warning("not now", error=text)
-            self._last = text
+            self._reported = text
         self._save_error(error)
         self.context.stop.wait(min(PAUSE_AFTER_ERROR_SECONDS, self.context.config.poll_seconds))
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import psycopg
 import typer
 from rich.console import Console
-from rich.table import Table as RichTable
 
 from db_migration import config as configuration
-from db_migration import log, preflight, release, status, verify
+from db_migration import log, preflight, release, report, status, verify
 from db_migration.agent import SOURCE_STEPS, Agent, context_of
 from db_migration.config import Config
 from db_migration.context import Context
@@ -63,29 +60,17 @@ def _reported(as_json: bool) -> Iterator[None]:
         yield
     except MigrationError as error:
         if as_json and not isinstance(error, DeadlinePassedError | DifferenceFoundError):
-            _print_json({"error": error.as_dict()})
+            report.print_json({"error": error.as_dict()})
         Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(error.exit_code) from None
     except psycopg.Error as error:
         found = status.error_dict(error)
         if as_json:
-            _print_json({"error": found})
+            report.print_json({"error": found})
         Console(stderr=True, highlight=False).print(
             f"error: {found['found']}", markup=False, soft_wrap=True
         )
         raise typer.Exit(ExitCode.UNEXPECTED) from None
-
-
-def _print_json(data: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
-    sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
-    sys.stdout.flush()
-
-
-def _print_table(title: str, columns: list[str], lines: list[list[str]]) -> None:
-    table = RichTable(*columns, title=title, title_justify="left")
-    for line in lines:
-        table.add_row(*line)
-    Console(markup=False).print(table)
 
 
 @app.command("preflight")
@@ -99,23 +84,12 @@ def preflight_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> 
                 {"name": name, "checks": [check.as_dict() for check in checks]}
                 for name, checks in found.items()
             ]
-            _print_json({"deployment": loaded.deployment, "feeds": listed})
+            report.print_json({"deployment": loaded.deployment, "feeds": listed})
         else:
             for name, checks in found.items():
-                _print_checks(name, checks)
+                report.print_checks(name, checks)
         if not all(check.ok for checks in found.values() for check in checks):
             raise typer.Exit(ExitCode.CHECK_FAILED)
-
-
-def _print_checks(name: str, checks: list[preflight.Check]) -> None:
-    lines = [
-        ["ok" if check.ok else "FAILED", check.id, check.found, check.needed] for check in checks
-    ]
-    _print_table(name, ["", "check", "found", "needed"], lines)
-    out = Console(markup=False, highlight=False)
-    for check in checks:
-        if not check.ok:
-            out.print(f"{check.id}: {check.why}\n  hint: {check.way_out}")
 
 
 @app.command("prepare")
@@ -125,7 +99,7 @@ def prepare_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> No
         loaded = configuration.load(config)
         done = {feed.name: _prepare(context_of(loaded, feed)) for feed in loaded.feeds}
         if as_json:
-            _print_json({"deployment": loaded.deployment, "prepared": done})
+            report.print_json({"deployment": loaded.deployment, "prepared": done})
         for name, steps in done.items() if not as_json else ():
             Console().print(f"{name}: {', '.join(steps) or 'nothing to do'}")
 
@@ -177,9 +151,9 @@ def status_command(
         missing = _wait(loaded, goals, deadline)
         state = status.read(loaded)
         if as_json or goals:
-            _print_json(state)
+            report.print_json(state)
         else:
-            _print_status(state)
+            report.print_status(state)
         if missing:
             raise DeadlinePassedError(
                 found=f"not reached after {deadline:g} s: {'; '.join(missing)}",
@@ -207,35 +181,6 @@ def _wait(config: Config, goals: list[str], deadline: float) -> list[str]:
     return missing
 
 
-def _print_status(state: dict[str, Any]) -> None:
-    lines = [
-        [
-            feed["name"],
-            feed["state"],
-            _lag(feed["lag"]),
-            _verified(feed["verified"]),
-            f"{feed['working_database']['age_seconds']:.0f} s old"
-            if feed["working_database"]
-            else "not yet",
-            feed["error"]["found"] if feed["error"] else feed["next"],
-        ]
-        for feed in state["feeds"]
-    ]
-    columns = ["feed", "state", "lag", "verified", "working database", "next"]
-    _print_table(state["deployment"], columns, lines)
-
-
-def _lag(lag: dict[str, float] | None) -> str:
-    return f"{lag['bytes']:.0f} B, {lag['seconds']:.1f} s" if lag else "-"
-
-
-def _verified(found: dict[str, Any] | None) -> str:
-    if not found:
-        return "not yet"
-    how = "equal" if found["equal"] else "DIFFERS"
-    return f"{how}: {found['tables']} tables, {found['rows']} rows, {found['at']}"
-
-
 @app.command("verify")
 def verify_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     """Compare source and mirror now: definitions, rights, sequences, every row."""
@@ -247,9 +192,9 @@ def verify_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> Non
             result = verify.verify_and_record(context, Journal(context.control, feed.name))
             results.append({"name": feed.name, **result})
         if as_json:
-            _print_json({"deployment": loaded.deployment, "feeds": results})
+            report.print_json({"deployment": loaded.deployment, "feeds": results})
         else:
-            _print_results(results)
+            report.print_results(results)
         found = sum(len(result["differences"]) for result in results)
         if found:
             raise DifferenceFoundError(
@@ -258,16 +203,6 @@ def verify_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> Non
                 way_out="find who writes to the mirror; then drop the feed's subscription there, "
                 "and the agent makes a new copy",
             )
-
-
-def _print_results(results: list[dict[str, Any]]) -> None:
-    out = Console(markup=False, highlight=False)
-    for result in results:
-        word = "equal" if result["equal"] else "DIFFERENT"
-        size = f"{result['tables']} tables, {result['rows']} rows, {result['bytes']} bytes"
-        out.print(f"{result['name']}: {word} ({size})", soft_wrap=True)
-        for line in result["differences"]:
-            out.print(f"  - {line}", soft_wrap=True)
 
 
 @app.command("release")
@@ -286,17 +221,6 @@ def release_command(
             listed = [{"what": trace.what, "undo": trace.undo} for trace in undone]
             found.append({"name": feed.name, "traces": listed, "left": left})
         if as_json:
-            _print_json({"deployment": loaded.deployment, "dry_run": dry_run, "feeds": found})
+            report.print_json({"deployment": loaded.deployment, "dry_run": dry_run, "feeds": found})
         else:
-            _print_release(found, dry_run)
-
-
-def _print_release(found: list[dict[str, Any]], dry_run: bool) -> None:
-    out = Console(markup=False, highlight=False)
-    for feed in found:
-        head = "would be undone" if dry_run else "undone"
-        out.print(f"{feed['name']}: {len(feed['traces'])} thing(s) {head} on the source")
-        for trace in feed["traces"]:
-            out.print(f"  - {trace['what']}: {trace['undo']}", soft_wrap=True)
-        for left in feed["left"]:
-            out.print(f"  still there: {left}", soft_wrap=True)
+            report.print_release(found, dry_run)

@@ -13,7 +13,6 @@ from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
-from db_migration.plan import Mark
 from db_migration.postgres import (
     CONNECT_TIMEOUT_SECONDS,
     Connection,
@@ -26,6 +25,7 @@ from db_migration.postgres import (
     until,
     value,
 )
+from db_migration.state import Mark
 
 WORKER_DEADLINE_SECONDS = 20
 REFRESH_DEADLINE_SECONDS = 60

@@ -9,6 +9,13 @@ from db_migration.config import HostControlConfig
 from db_migration.errors import BlockedError
 
 VERB_DEADLINE_SECONDS = 180
+START_AIRBYTE_DEADLINE_SECONDS = 3900
+"""abctl waits for Helm for up to 60 minutes (facts 2.3); less would give up on a slow, sound one."""
+
+
+def deadline(verb: str) -> int:
+    """Return the seconds after which `verb` counts as failed."""
+    return START_AIRBYTE_DEADLINE_SECONDS if verb == "start airbyte" else VERB_DEADLINE_SECONDS
 
 
 class HostControl(Protocol):
@@ -55,7 +62,7 @@ class SshHostControl:
                 text=True,
                 check=True,
                 stdin=subprocess.DEVNULL,
-                timeout=VERB_DEADLINE_SECONDS,
+                timeout=deadline(verb),
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError) as error:
             said = str(getattr(error, "stderr", "") or type(error).__name__).strip()[-300:]

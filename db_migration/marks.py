@@ -8,8 +8,8 @@ from typing import Any
 
 from psycopg import sql
 
-from db_migration.plan import Mark
 from db_migration.postgres import Connection, run, value
+from db_migration.state import Mark
 
 KEY = "airbyte_migration"
 

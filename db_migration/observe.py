@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from db_migration import catalog, marks, plan, sequences
+from db_migration import catalog, marks, sequences, state
 from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.errors import MigrationError, UnreachableError
@@ -20,7 +20,7 @@ from db_migration.postgres import Connection, Endpoint, row, rows, value
 class Sight:
     """What was seen: the planner's part, and what only people need."""
 
-    planner: plan.Observed
+    planner: state.Observed
     unreachable: list[MigrationError] = field(default_factory=list)
     lag: dict[str, float] | None = None
     worker: bool = False
@@ -36,7 +36,7 @@ def look(context: Context, journal: Journal, *, stalled: bool = False) -> Sight:
     Whether the subscription is stalled only shows over time, so the caller has to know it.
     """
     feed = context.feed
-    sight = Sight(plan.Observed(None, None, policy(context)))
+    sight = Sight(state.Observed(None, None, policy(context)))
     sequences_there: list[catalog.Sequence] = []
     try:
         with context.owner.connect() as connection:
@@ -58,11 +58,11 @@ def look(context: Context, journal: Journal, *, stalled: bool = False) -> Sight:
         sight.unreachable.append(_as_unreachable("target", error))
         seen_target, intents, last = None, set(), None
     sight.verification = last[0] if last else None
-    sight.planner = plan.Observed(
+    sight.planner = state.Observed(
         seen_source,
         seen_target,
         policy(context),
-        plan.Intent(
+        state.Intent(
             "released" in intents, "restart_source" in intents, "reader_stopped" in intents
         ),
         verify_due=last is None or last[1] >= context.config.verify_every_seconds,
@@ -80,10 +80,10 @@ def _as_unreachable(side: str, error: Exception) -> MigrationError:
     )
 
 
-def policy(context: Context) -> plan.Policy:
+def policy(context: Context) -> state.Policy:
     """Return what the configuration allows, as the planner reads it."""
     feed, working = context.feed, context.feed.working_database
-    return plan.Policy(
+    return state.Policy(
         allow_source_restart=feed.allow_source_restart and context.source_host is not None,
         max_retained_bytes=feed.max_retained_wal_bytes,
         snapshot_only=feed.mode is Mode.SNAPSHOT,
@@ -91,7 +91,7 @@ def policy(context: Context) -> plan.Policy:
     )
 
 
-def source(context: Context, connection: Connection) -> plan.Source:
+def source(context: Context, connection: Connection) -> state.Source:
     """Observe the source, as the owner of its tables."""
     wal_level, fixed = rows(
         connection,
@@ -106,14 +106,14 @@ def source(context: Context, connection: Connection) -> plan.Source:
     )
     lines = catalog.definitions(connection)
     found = catalog.tables(connection, PUBLICATION)
-    return plan.Source(
+    return state.Source(
         wal_level=wal_level,
         wal_level_configured=configured or wal_level,
         wal_level_fixed=fixed,
         role_ready=role_ready(context, connection),
         publication=bool(publication),
         tables={
-            table.full_name: plan.SourceTable(
+            table.full_name: state.SourceTable(
                 catalog.fingerprint(lines.get(table.full_name, [])),
                 table.has_identity,
                 table.published,
@@ -149,7 +149,7 @@ def role_ready(context: Context, connection: Connection) -> bool:
         return False
 
 
-def slot(connection: Connection, name: str) -> plan.Slot | None:
+def slot(connection: Connection, name: str) -> state.Slot | None:
     """Observe our slot."""
     found = row(
         connection,
@@ -161,7 +161,7 @@ def slot(connection: Connection, name: str) -> plan.Slot | None:
         """,
         (name,),
     )
-    return plan.Slot(found[0] or "", found[1], found[2]) if found else None
+    return state.Slot(found[0] or "", found[1], found[2]) if found else None
 
 
 def lag(connection: Connection, name: str) -> dict[str, float] | None:
@@ -181,7 +181,7 @@ def lag(connection: Connection, name: str) -> dict[str, float] | None:
 
 def target(
     context: Context, connection: Connection, source_sequences: list[catalog.Sequence], sight: Sight
-) -> plan.Target:
+) -> state.Target:
     """Observe the target's server from its control database."""
     comments = dict(
         rows(connection, "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database")
@@ -195,22 +195,22 @@ def target(
             there = catalog.sequences(inside)
             behind = bool(sequences.behind(source_sequences, there, context.feed.sequence_margin))
             sight.unsynced = _unsynced(inside, context.feed.slot)
-    return plan.Target(
+    return state.Target(
         mirror=mirror,
         seed=database(context.seed, comments),
-        old_mirror=plan.Database(exists=context.old_mirror_name in comments),
+        old_mirror=state.Database(exists=context.old_mirror_name in comments),
         subscription=subscription if name in comments else None,
         sequences_behind=behind,
         working=_working(context, connection, comments, sight),
     )
 
 
-def database(endpoint: Endpoint, comments: dict[str, str | None]) -> plan.Database:
+def database(endpoint: Endpoint, comments: dict[str, str | None]) -> state.Database:
     """Observe one database; looks inside only when it has no mark."""
     if endpoint.database not in comments:
-        return plan.Database()
+        return state.Database()
     mark = marks.mirror_mark(comments[endpoint.database])
-    return plan.Database(exists=True, mark=mark, empty=mark is None and is_empty(endpoint))
+    return state.Database(exists=True, mark=mark, empty=mark is None and is_empty(endpoint))
 
 
 def is_empty(endpoint: Endpoint) -> bool:
@@ -225,7 +225,7 @@ def is_empty(endpoint: Endpoint) -> bool:
 
 def _subscription(
     context: Context, connection: Connection, sight: Sight
-) -> plan.Subscription | None:
+) -> state.Subscription | None:
     found = row(
         connection,
         """
@@ -240,7 +240,7 @@ def _subscription(
     if found is None:
         return None
     sight.worker, sight.apply_errors = found[1], found[2]
-    return plan.Subscription(enabled=found[0])
+    return state.Subscription(enabled=found[0])
 
 
 def _unsynced(connection: Connection, name: str) -> list[str]:
@@ -255,7 +255,7 @@ def _unsynced(connection: Connection, name: str) -> list[str]:
 
 def _working(
     context: Context, connection: Connection, comments: dict[str, str | None], sight: Sight
-) -> plan.Working | None:
+) -> state.Working | None:
     settings = context.feed.working_database
     if settings is None:
         return None
@@ -275,7 +275,7 @@ def _working(
             "source_lsn": mark.source_lsn,
         }
     exists = settings.name in comments
-    return plan.Working(
+    return state.Working(
         exists=exists,
         ours=mark is not None,
         empty=exists and mark is None and is_empty(context.server.at(settings.name)),

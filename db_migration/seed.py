@@ -22,8 +22,8 @@ from db_migration import catalog, dump, marks, sequences
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
-from db_migration.plan import Mark
 from db_migration.postgres import Connection, become, rows, run, run_script, value
+from db_migration.state import Mark
 
 WORKERS = 2
 CHUNK_BYTES = 64 * 1024

@@ -24,5 +24,7 @@ def scenario(
     own = Path(str(request.path)).with_name("setup.sql")
     found.reset((own if own.exists() else COMMON).read_text())
     yield found
+    for stop in found.stops:
+        stop()
     pg13.start()
     pg17.start()

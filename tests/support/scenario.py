@@ -54,6 +54,7 @@ class Scenario:
     target: PgServer
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
+    stops: list[Callable[[], None]] = field(default_factory=list)
 
     def reset(self, setup: str, *, wal_level: str = "logical") -> None:
         """Make both servers as new and fill the source."""
@@ -171,6 +172,7 @@ class Scenario:
             if failed:
                 raise failed[0]
 
+        self.stops.append(stop)
         return stop
 
     def cli(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -208,4 +210,11 @@ class Scenario:
     def assert_equal(self) -> None:
         """Wait until the mirror holds what the source holds, by the test's own reading."""
         there = self.content(self.source, "airbyte")
-        wait_for(lambda: self.content(self.target, "airbyte_mirror") == there, timeouts.FOLLOW)
+
+        def equal() -> bool:
+            try:
+                return self.content(self.target, "airbyte_mirror") == there
+            except psycopg.OperationalError:  # the mirror is being swapped
+                return False
+
+        wait_for(equal, timeouts.FOLLOW)

@@ -5,12 +5,14 @@ complete. A subscription that starts anywhere else than at its database's positi
 or applies them twice, and the model says so at once.
 """
 
+# size: one model of one world; cut in two, each step would be read in two places
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from db_migration import plan
+from db_migration import state
 from db_migration.effects import Effect
 from db_migration.plan import Step
 
@@ -20,7 +22,7 @@ class Db:
     """A database of the target."""
 
     position: int = -1
-    mark: plan.Mark | None = None
+    mark: state.Mark | None = None
     content: str = "empty"
 
 
@@ -35,10 +37,10 @@ class World:
     target_up: bool = True
     role: bool = False
     publication: bool = False
-    tables: dict[str, plan.SourceTable] = field(
+    tables: dict[str, state.SourceTable] = field(
         default_factory=lambda: {
-            "public.jobs": plan.SourceTable("a"),
-            "public.stream_reset": plan.SourceTable("b", has_identity=False),
+            "public.jobs": state.SourceTable("a"),
+            "public.stream_reset": state.SourceTable("b", has_identity=False),
         }
     )
     types: str = "t"
@@ -60,7 +62,7 @@ class World:
     reader_stopped: bool = False
     intents: set[str] = field(default_factory=set)
     verified: bool = False
-    policy: plan.Policy = field(default_factory=lambda: plan.Policy(allow_source_restart=True))
+    policy: state.Policy = field(default_factory=lambda: state.Policy(allow_source_restart=True))
     memory: dict[str, object] = field(default_factory=dict)
     dropped: list[Db] = field(default_factory=list)
 
@@ -88,12 +90,12 @@ class World:
                 f"{name} is published without an identity"
             )
 
-    def observe(self) -> plan.Observed:
-        return plan.Observed(
+    def observe(self) -> state.Observed:
+        return state.Observed(
             source=self._source() if self.source_up else None,
             target=self._target() if self.target_up else None,
             policy=self.policy,
-            intent=plan.Intent(
+            intent=state.Intent(
                 "released" in self.intents,
                 "restart_source" in self.intents,
                 "reader_stopped" in self.intents,
@@ -101,11 +103,11 @@ class World:
             verify_due=not self.verified,
         )
 
-    def _source(self) -> plan.Source:
+    def _source(self) -> state.Source:
         slot = None
         if self.slot is not None:
-            slot = plan.Slot(str(self.slot), self.slot_lost, self.retained)
-        return plan.Source(
+            slot = state.Slot(str(self.slot), self.slot_lost, self.retained)
+        return state.Source(
             wal_level=self.wal_level,
             wal_level_configured=self.wal_configured,
             role_ready=self.role,
@@ -115,22 +117,22 @@ class World:
             slot=slot,
         )
 
-    def _target(self) -> plan.Target:
-        def seen(db: Db | None) -> plan.Database:
+    def _target(self) -> state.Target:
+        def seen(db: Db | None) -> state.Database:
             if db is None:
-                return plan.Database()
-            return plan.Database(True, db.mark, db.mark is None and db.content == "empty")
+                return state.Database()
+            return state.Database(True, db.mark, db.mark is None and db.content == "empty")
 
         working = self.working
-        return plan.Target(
+        return state.Target(
             mirror=seen(self.mirror),
             seed=seen(self.seed),
             old_mirror=seen(self.old_mirror),
-            subscription=plan.Subscription(self.enabled, self.stalled)
+            subscription=state.Subscription(self.enabled, self.stalled)
             if self.subscribed is self.mirror
             else None,
             sequences_behind=self.sequences_behind,
-            working=plan.Working(
+            working=state.Working(
                 exists=working is not None,
                 ours=working is not None and working.content == "working",
                 empty=working is not None and working.content == "empty",
@@ -168,7 +170,7 @@ def _mark_seeded(w: World) -> None:
     assert isinstance(start, int)
     assert isinstance(tables, dict)
     w.seed.position, w.seed.content = start, "mirror"
-    w.seed.mark = plan.Mark(str(start), tables, str(w.memory["types"]))
+    w.seed.mark = state.Mark(str(start), tables, str(w.memory["types"]))
 
 
 def _swap_mirror(w: World) -> None:
@@ -264,7 +266,7 @@ def _nothing(_: World) -> None:
     return
 
 
-def effects(step: Step, world: World) -> Effects:
+def effects(step: Step, world: World) -> Effects:  # size: a table, one entry a step
     """Return what `step` does, one effect after the other."""
     start_source: Effects = [
         (Effect.START_SOURCE, _start),

@@ -13,7 +13,7 @@ from db_migration.errors import ConfigError
 
 
 @pytest.fixture
-def good(tmp_path: Path) -> dict[str, Any]:
+def good(tmp_path: Path) -> dict[str, Any]:  # size: one document, shown whole
     """The example of the contract, with the files it names."""
     for name in ("migration", "source_owner", "agent_key", "known_hosts"):
         (tmp_path / name).write_text(f"planted-{name}\n")

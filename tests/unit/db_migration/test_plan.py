@@ -1,5 +1,7 @@
 """The planner, in a world in miniature where the process dies after every single effect."""
 
+# size: one table of starting states, and the properties that hold for each
+
 from __future__ import annotations
 
 import copy
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from db_migration import plan
+from db_migration import plan, state
 from db_migration.errors import BlockedError
 from db_migration.plan import Step
 from tests.unit.db_migration.model import Db, World, effects
@@ -104,14 +106,14 @@ def table_unpublished() -> World:
 
 def late_table() -> World:
     world = following()
-    world.tables["public.secrets"] = plan.SourceTable("s", has_identity=False)
+    world.tables["public.secrets"] = state.SourceTable("s", has_identity=False)
     return world
 
 
 def late_table_during_seed() -> World:
     world = prepared()
     run(world, budget=5)
-    world.tables["public.secrets"] = plan.SourceTable("s")
+    world.tables["public.secrets"] = state.SourceTable("s")
     return world
 
 
@@ -123,7 +125,7 @@ def too_much_wal() -> World:
 
 def key_dropped() -> World:
     world = following()
-    world.tables["public.jobs"] = plan.SourceTable("other", has_identity=False, published=True)
+    world.tables["public.jobs"] = state.SourceTable("other", has_identity=False, published=True)
     return world
 
 
@@ -208,13 +210,13 @@ def test_source_that_is_down_for_another_reason_is_left_alone() -> None:
 
 
 def test_restart_needs_permission() -> None:
-    world = World(role=True, policy=plan.Policy(allow_source_restart=False))
+    world = World(role=True, policy=state.Policy(allow_source_restart=False))
     with pytest.raises(BlockedError, match="allow_source_restart"):
         plan.next_step(world.observe())
 
 
 def test_snapshot_mode_does_not_pretend() -> None:
-    world = World(policy=plan.Policy(snapshot_only=True))
+    world = World(policy=state.Policy(snapshot_only=True))
     with pytest.raises(BlockedError, match="not built yet"):
         plan.next_step(world.observe())
 
@@ -290,13 +292,13 @@ def test_converges_from_whatever_it_finds(
             name: replace(table, has_identity=True, published=True)
             for name, table in world.tables.items()
         }
-        world.mirror = Db(position, plan.Mark("7", tables, "t"), "mirror")
+        world.mirror = Db(position, state.Mark("7", tables, "t"), "mirror")
         world.subscribed, world.enabled = world.mirror, enabled
     if seed != "none":
-        marks = {"stale": plan.Mark("13", tables, "t"), "complete": plan.Mark("100", tables, "t")}
+        marks = {"stale": state.Mark("13", tables, "t"), "complete": state.Mark("100", tables, "t")}
         world.seed = Db(100, marks.get(seed), "mirror" if seed in marks else "partial")
     if late:
-        world.tables["public.secrets"] = plan.SourceTable("s", has_identity=False)
+        world.tables["public.secrets"] = state.SourceTable("s", has_identity=False)
     run(world, budget=budget)
     run(world)
     assert_converged(world)

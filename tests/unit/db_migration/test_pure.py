@@ -8,11 +8,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db_migration import dump, hashing, marks, plan, sequences, status
+from db_migration import dump, hashing, marks, sequences, state, status
 from db_migration.catalog import Column, Sequence, Table
 from db_migration.config import HostControlConfig
 from db_migration.effects import Effect
-from db_migration.hosts import SshHostControl
+from db_migration.hosts import SshHostControl, deadline
 
 DUMP = """
 SET statement_timeout = 0;
@@ -81,7 +81,7 @@ def test_a_strangers_comment_is_no_mark(text: str) -> None:
 def test_marks_are_told_apart() -> None:
     mirror = {"kind": "mirror", "lsn": "0/1", "tables": {"public.jobs": "a"}, "types": "t"}
     working = {"kind": "working", "made_at": "now", "source_lsn": "0/1", "complete": True}
-    assert marks.mirror_mark(json.dumps({marks.KEY: mirror})) == plan.Mark(
+    assert marks.mirror_mark(json.dumps({marks.KEY: mirror})) == state.Mark(
         "0/1", {"public.jobs": "a"}, "t"
     )
     assert marks.working_mark(json.dumps({marks.KEY: mirror})) is None
@@ -112,3 +112,7 @@ def test_goals_are_reached_only_by_what_was_proven() -> None:
 
 def test_effects_have_names_of_their_own() -> None:
     assert len(set(Effect)) == len(list(Effect))
+
+
+def test_starting_an_airbyte_may_take_as_long_as_helm_may() -> None:
+    assert deadline("start airbyte") > 3600 > deadline("stop database")
