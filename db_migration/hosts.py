@@ -10,7 +10,7 @@ from db_migration.errors import BlockedError
 
 VERB_DEADLINE_SECONDS = 180
 START_AIRBYTE_DEADLINE_SECONDS = 3900
-"""abctl waits for Helm for up to 60 minutes (facts 2.3); less would give up on a slow, sound one."""
+"""abctl waits for Helm for up to 60 minutes: facts 2.3."""
 
 
 def deadline(verb: str) -> int:
