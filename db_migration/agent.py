@@ -35,6 +35,7 @@ Action = Callable[[Context, Journal], object]
 ACTIONS: dict[Step, Action] = {
     Step.DROP_SLOT: lambda context, _: follow.drop_slot(context),
     Step.CREATE_ROLE: lambda context, _: prepare.create_role(context),
+    Step.BOUND_WAL: lambda context, _: prepare.bound_wal(context),
     Step.SET_WAL_LEVEL: lambda context, _: prepare.set_wal_level(context),
     Step.RESTART_SOURCE: prepare.restart_source,
     Step.START_SOURCE: prepare.start_source,
@@ -61,6 +62,7 @@ ACTIONS: dict[Step, Action] = {
 SOURCE_STEPS = frozenset(
     {
         Step.CREATE_ROLE,
+        Step.BOUND_WAL,
         Step.SET_WAL_LEVEL,
         Step.RESTART_SOURCE,
         Step.START_SOURCE,

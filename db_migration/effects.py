@@ -26,6 +26,7 @@ class Effect(StrEnum):
     SAVE_INTENT = "journal.save_intent"
     STOP_SOURCE = "source.stop"
     START_SOURCE = "source.start"
+    BOUND_WAL = "source.bound_wal"
     PUBLISH = "source.publish"
     CREATE_SLOT = "source.create_slot"
     CREATE_SEED = "target.create_seed"
@@ -59,6 +60,7 @@ class Effect(StrEnum):
     DROP_PUBLICATION = "source.drop_publication"
     DROP_ROLE = "source.drop_role"
     RESET_WAL_LEVEL = "source.reset_wal_level"
+    RESET_WAL_BOUND = "source.reset_wal_bound"
 
 
 def perform(name: Effect, function: Callable[[], R]) -> R:

@@ -40,6 +40,7 @@ class Step(StrEnum):
     WAIT = "wait"
     DROP_SLOT = "drop_slot"
     CREATE_ROLE = "create_role"
+    BOUND_WAL = "bound_wal"
     SET_WAL_LEVEL = "set_wal_level"
     RESTART_SOURCE = "restart_source"
     START_SOURCE = "start_source"
@@ -117,7 +118,14 @@ def _prepare(seen: Observed) -> Decision | None:
     _refuse_foreign(target.mirror)
     if not source.role_ready:
         return Decision(Step.CREATE_ROLE, "the feed's role on the source is missing or incomplete")
-    return _wal_level(source, seen.policy)
+    return _wal_level(source, seen.policy) or _wal_bound(source)
+
+
+def _wal_bound(source: Source) -> Decision | None:
+    """Bound what a slot may keep, before there is one."""
+    if source.wal_bounded:
+        return None
+    return Decision(Step.BOUND_WAL, "nothing keeps a forgotten slot from filling prod's disk")
 
 
 def _refuse_foreign(mirror: Database) -> None:

@@ -5,6 +5,7 @@ What was there before is noted on the role before it is changed, so that `releas
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import psycopg
@@ -19,6 +20,7 @@ from db_migration.journal import Journal
 from db_migration.postgres import Connection, hush, rows, run, until, value
 
 RESTART_DEADLINE_SECONDS = 120
+RELOAD_DEADLINE_SECONDS = 10
 RESTART_SOURCE = "restart_source"
 LOCK_BRIEFLY = "SET lock_timeout = '300ms'"
 """Shorter than `deadlock_timeout` (1 s): in a circle of locks it is always us who step back."""
@@ -71,6 +73,30 @@ def _grant_reading(connection: Connection, role: sql.Identifier) -> None:
                 sql.SQL(kind), role
             ),
         )
+
+
+@effect(Effect.BOUND_WAL)
+def bound_wal(context: Context) -> None:
+    """Have the source's server give up our slot rather than its disk: `max_slot_wal_keep_size`.
+
+    The agent drops its slot at the same size, but an agent on a dead host can not.
+    """
+    role, megabytes = context.reader.login.user, context.feed.max_retained_wal_bytes // 1024**2
+    with context.owner.connect() as connection:
+        noted = marks.read_role(connection, role)
+        if noted is not None and "wal_bound_was" not in noted:
+            noted["wal_bound_was"] = value(connection, "SHOW max_slot_wal_keep_size")
+            marks.write_role(connection, role, noted)
+        size = sql.Literal(f"{megabytes}MB")
+        run(connection, sql.SQL("ALTER SYSTEM SET max_slot_wal_keep_size = {}").format(size))
+    reload(context, "max_slot_wal_keep_size", lambda setting: setting != "-1")
+
+
+def reload(context: Context, setting: str, wanted: Callable[[str], bool]) -> None:
+    """Have the source's server read its settings again, and wait until `setting` is as wanted."""
+    with context.owner.connect() as connection:
+        run(connection, "SELECT pg_reload_conf()")
+        until(lambda: wanted(str(value(connection, f"SHOW {setting}"))), RELOAD_DEADLINE_SECONDS)
 
 
 @effect(Effect.SET_WAL_LEVEL)

@@ -73,6 +73,8 @@ def _role(context: Context, connection: Connection) -> list[Trace]:
                 "which is yours to choose",
             )
         )
+    if "wal_bound_was" in noted:
+        found.append(Trace("`max_slot_wal_keep_size` by ALTER SYSTEM", "reset it, at once"))
     how = "revoke its rights, keep it: it was there before" if noted.get("existed") else "drop it"
     found.append(Trace(f"role `{name}` with SELECT on every table", how))
     return found
@@ -88,6 +90,7 @@ def release(context: Context, journal: Journal) -> list[Trace]:
     drop_slots(context)
     drop_publication(context)
     reset_wal_level(context)
+    reset_wal_bound(context)
     drop_role(context)
     return found
 
@@ -168,6 +171,16 @@ def reset_wal_level(context: Context) -> None:
         noted: dict[str, Any] = marks.read_role(connection, context.reader.login.user) or {}
         if "wal_level_was" in noted:
             run(connection, "ALTER SYSTEM RESET wal_level")
+
+
+@effect(Effect.RESET_WAL_BOUND)
+def reset_wal_bound(context: Context) -> None:
+    """Take `max_slot_wal_keep_size` back if it was us who set it; needs no restart."""
+    with context.owner.connect() as connection:
+        noted: dict[str, Any] = marks.read_role(connection, context.reader.login.user) or {}
+        if "wal_bound_was" in noted:
+            run(connection, "ALTER SYSTEM RESET max_slot_wal_keep_size")
+            run(connection, "SELECT pg_reload_conf()")
 
 
 @effect(Effect.DROP_ROLE)

@@ -51,6 +51,8 @@ class Source:
     wal_level_configured: str
     wal_level_fixed: bool = False
     role_ready: bool = False
+    wal_bounded: bool = True
+    """Whether the server itself gives up a slot before its WAL fills the disk."""
     publication: bool = False
     tables: Mapping[str, SourceTable] = field(default_factory=dict)
     types: str = ""

@@ -83,6 +83,7 @@ def _state(sight: Sight, decision: Decision | None, error: Exception | None) -> 
 PREPARING = frozenset(
     {
         Step.CREATE_ROLE,
+        Step.BOUND_WAL,
         Step.SET_WAL_LEVEL,
         Step.RESTART_SOURCE,
         Step.START_SOURCE,

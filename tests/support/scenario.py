@@ -69,6 +69,8 @@ class Scenario:
 
     def set_wal_level(self, wal_level: str) -> None:
         self.source.sql("ALTER SYSTEM RESET wal_level")
+        self.source.sql("ALTER SYSTEM RESET max_slot_wal_keep_size")
+        self.source.sql("SELECT pg_reload_conf()")
         if wal_level == "logical":
             self.source.sql("ALTER SYSTEM SET wal_level = 'logical'")
         if self.source.sql("SHOW wal_level") != [(wal_level,)]:

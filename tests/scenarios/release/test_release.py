@@ -45,6 +45,7 @@ def test_source_is_as_before(scenario: Scenario) -> None:
         "REPLICA IDENTITY FULL on `public.stream_reset`: set it back to NOTHING",
         f"REPLICA IDENTITY FULL on `{keyless}`: set it back to DEFAULT",
         "`wal_level = logical` by ALTER SYSTEM: reset it; `replica` counts again",
+        "`max_slot_wal_keep_size` by ALTER SYSTEM: reset it, at once",
         "role `airbyte_migration`",
     ):
         assert part in listed

@@ -36,6 +36,7 @@ class World:
     source_up: bool = True
     target_up: bool = True
     role: bool = False
+    wal_bounded: bool = False
     publication: bool = False
     tables: dict[str, state.SourceTable] = field(
         default_factory=lambda: {
@@ -111,6 +112,7 @@ class World:
             wal_level=self.wal_level,
             wal_level_configured=self.wal_configured,
             role_ready=self.role,
+            wal_bounded=self.wal_bounded,
             publication=self.publication,
             tables=dict(self.tables),
             types=self.types,
@@ -285,6 +287,7 @@ def effects(step: Step, world: World) -> Effects:  # size: a table, one entry a 
         swap_working = [*stop, *swap_working, *start_reader]
     table: dict[Step, Effects] = {
         Step.CREATE_ROLE: [(Effect.CREATE_ROLE, _set(role=True))],
+        Step.BOUND_WAL: [(Effect.BOUND_WAL, _set(wal_bounded=True))],
         Step.SET_WAL_LEVEL: [(Effect.SET_WAL_LEVEL, _set(wal_configured="logical"))],
         Step.RESTART_SOURCE: [
             (Effect.SAVE_INTENT, _intend("restart_source", on=True)),
