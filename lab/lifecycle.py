@@ -72,6 +72,8 @@ def down(spec: LabSpec, *, everything: bool = False) -> list[str]:
     """Remove what carries the lab's label, and its state on disk; says what was removed."""
     if not docker.present():
         return []
+    # An engine that is not running still holds the lab's volumes and stopped containers.
+    system.ensure()
     with _alone(spec):
         return _down(spec, everything=everything)
 
