@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from psycopg.types.json import Jsonb
@@ -28,6 +29,7 @@ class LabRoutes:
         self._pool = pool
         self._scheduler = scheduler
         self._load_connection = ""
+        self._first_write = threading.Lock()
 
     def add_to(self, router: Router) -> None:
         """Register."""
@@ -52,11 +54,19 @@ class LabRoutes:
         number = request.body.get("n")
         if not isinstance(number, int):
             raise HttpError(422, f"n must be an integer, got {number!r}")
+        target = self._target()
         with self._pool.transaction() as connection:
-            if not self._load_connection:
-                self._load_connection = seed.load_connection(connection)
-            job = _write(connection, self._load_connection, number, request.body.get("payload"))
+            job = _write(connection, target, number, request.body.get("payload"))
         return {"id": job, "n": number}
+
+    def _target(self) -> str:
+        """Return the connection to write for; a writer sees it only once it is committed."""
+        with self._first_write:
+            if not self._load_connection:
+                with self._pool.transaction() as connection:
+                    made = seed.load_connection(connection)
+                self._load_connection = made
+            return self._load_connection
 
     def secret(self, request: Request) -> Json:
         """Store a secret; the first one makes the table, which no migration does."""

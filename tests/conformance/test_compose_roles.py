@@ -1,5 +1,7 @@
 """Compose-shaped roles: proxy, webapp, init, and who reads which variable."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.conformance.harness import Airbyte, CallFailedError, basic, call, fetch, free_port
@@ -91,6 +93,18 @@ def test_database_restart_delays_requests(booted: Airbyte) -> None:
     first = call(f"{server.url}/lab/write", {"n": 1})["id"]
     booted.postgres.restart()
     assert call(f"{server.url}/lab/write", {"n": 2})["id"] > first
+
+
+def test_the_first_writes_of_a_load_come_together(booted: Airbyte) -> None:
+    """Lab-only: no writer meets a connection that another has not committed yet."""
+    server = booted.server()
+
+    def write(number: int) -> int:
+        return int(call(f"{server.url}/lab/write", {"n": number})["id"])
+
+    with ThreadPoolExecutor(8) as pool:
+        written = list(pool.map(write, range(24)))
+    assert len(set(written)) == 24
 
 
 def test_the_api_lists_and_updates(booted: Airbyte) -> None:
