@@ -21,6 +21,12 @@ demo: setup ## the main job: a running Airbyte goes from v0 to v1, measured
 lab: setup ## start the lab (four hosts, a registry, the outside world)
 	@$(PY) -m lab up
 
+.PHONY: image
+image: ## IMAGE=REGISTRY/NAME: build the DB Migration Script for your own servers
+	@test -n "$(IMAGE)" || { echo "error: no IMAGE; name it: make image IMAGE=registry.example.com/db-migration" >&2; exit 2; }
+	@tar -c --transform 's,^requirements/agent.lock$$,wheels.lock,' airbyte db_migration requirements/agent.lock \
+		| docker build -t "$(IMAGE)" $(if $(BASE),--build-arg BASE=$(BASE)) -f db_migration/Dockerfile -
+
 .PHONY: clean-lab
 clean-lab: ## remove every container, network and volume of the lab, and nothing else
 	@tools/bootstrap

@@ -2,26 +2,15 @@
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 from pulumi_command import remote
 
 from airbyte import inspection
-from airbyte.inspection import Adopted
-from components.host import Host, Script, hostctl_script
+from components.host import Host, Script
 
-
-class AdoptionError(pulumi.RunError):
-    """The running Airbyte is not what the settings say; nothing was changed."""
-
-    def __init__(self, host: str, findings: list[inspection.Finding]) -> None:
-        """Tell every finding at once."""
-        self.findings = findings
-        lines = [
-            f"- found {finding.found}; needed: {finding.needed}\n  way out: {finding.way_out}"
-            for finding in findings
-        ]
-        super().__init__("\n".join([f"the Airbyte on `{host}` can not be adopted:", *lines]))
+ADOPT_SOURCE = Path(__file__).parent / "files" / "adopt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,22 +22,16 @@ class AdoptedAirbyte:
 
 
 def adopt(name: str, *, parent: pulumi.Resource, host: Host, version: str) -> AdoptedAirbyte:
-    """Inspect the containers by name; the script travels on stdin and stays nowhere."""
-    question = shlex.join(
-        ["bash", "-s", "--", "inspect", inspection.FORMAT, *inspection.CONTAINERS]
-    )
+    """Inspect the containers by name; the script travels on stdin and stays nowhere.
+
+    It judges on the host: a refusal must fail the command, or the state would keep it for ever.
+    The stack's name makes every stage look again.
+    """
+    question = shlex.join(["bash", "-s", "--", version, *inspection.CONTAINERS])
     inspected = host.run(
-        f"{name}-inspection", Script(run=question, stdin=hostctl_script()), parent=parent
+        f"{name}-inspection",
+        Script(run=f"{question} # {pulumi.get_stack()}", stdin=ADOPT_SOURCE.read_text()),
+        parent=parent,
     )
-    found = inspected.stdout.apply(lambda text: accept(host.name, text, version))
-    return AdoptedAirbyte(
-        network=found.apply(lambda airbyte: airbyte.network), inspection=inspected
-    )
-
-
-def accept(host: str, text: str, version: str) -> Adopted:
-    """Return the Airbyte that was found, or raise AdoptionError with every reason against it."""
-    verdict = inspection.judge(inspection.read(text), version=version)
-    if isinstance(verdict, Adopted):
-        return verdict
-    raise AdoptionError(host, verdict)
+    network = inspected.stdout.apply(lambda text: inspection.read(text).network)
+    return AdoptedAirbyte(network=network, inspection=inspected)

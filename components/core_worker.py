@@ -85,7 +85,8 @@ class CoreWorker(pulumi.ComponentResource):
     ) -> None:
         """Make what `args` describe."""
         super().__init__(self.TYPE, name, None, opts)
-        sslmode = args.admin_endpoint.sslmode
+        # Their names for it are not in its certificate; the operator's may be.
+        sslmode = "disable" if args.admin_endpoint.sslmode == "disable" else "require"
         self.private = Endpoint(
             host=args.host.args.private_address, port=args.port, sslmode=sslmode
         )
@@ -103,7 +104,7 @@ class CoreWorker(pulumi.ComponentResource):
             f"{name}-postgresql",
             host=args.admin_endpoint.host,
             port=args.admin_endpoint.port,
-            sslmode=sslmode,
+            sslmode=args.admin_endpoint.sslmode,
             username=args.admin,
             password=pulumi.Output.secret(args.admin_password),
             connect_timeout=ADMIN_CONNECT_SECONDS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from db_migration.postgres import Connection, rows
+from db_migration.postgres import Connection, rows, value
 
 USER_SCHEMAS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'"
 
@@ -207,3 +207,17 @@ def sequence_definitions(connection: Connection) -> list[str]:
 def fingerprint(lines: list[str]) -> str:
     """Shorten a description so that it fits in a database's comment."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def wal_bounded(connection: Connection) -> bool:
+    """Tell whether slots are bounded, or can not be bounded by this role or at run time."""
+    return bool(
+        value(
+            connection,
+            """
+            SELECT setting <> '-1' OR source = 'command line'
+                OR current_setting('is_superuser') <> 'on'
+            FROM pg_settings WHERE name = 'max_slot_wal_keep_size'
+            """,
+        )
+    )

@@ -116,9 +116,14 @@ def _prepare(context: Context) -> list[str]:
 
 
 @app.command("run")
-def run_command(config: ConfigPath = DEFAULT) -> None:
-    """Bring every feed to following and keep it there, until SIGTERM."""
-    with _reported(False):
+def run_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
+    """Bring every feed to following and keep it there, until SIGTERM.
+
+    What it does is logged on stderr, a line an event: JSON with --json or without a terminal.
+    """
+    if as_json:
+        log.configure(people=False)
+    with _reported(as_json):
         loaded = configuration.load(config)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

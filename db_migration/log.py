@@ -7,9 +7,12 @@ import sys
 import structlog
 
 
-def configure() -> None:
-    """Set up logging for a process; data go to stdout, logs never do."""
-    people = sys.stderr.isatty()
+def configure(*, people: bool | None = None) -> None:
+    """Set up logging for a process; data go to stdout, logs never do.
+
+    Without `people`, a terminal decides.
+    """
+    people = sys.stderr.isatty() if people is None else people
     renderer = structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[

@@ -111,7 +111,7 @@ def source(context: Context, connection: Connection) -> state.Source:
         wal_level_configured=configured or wal_level,
         wal_level_fixed=fixed,
         role_ready=role_ready(context, connection),
-        wal_bounded=wal_bounded(connection),
+        wal_bounded=catalog.wal_bounded(connection),
         publication=bool(publication),
         tables={
             table.full_name: state.SourceTable(
@@ -123,20 +123,6 @@ def source(context: Context, connection: Connection) -> state.Source:
         },
         types=catalog.fingerprint(catalog.types(connection)),
         slot=slot(connection, context.feed.slot),
-    )
-
-
-def wal_bounded(connection: Connection) -> bool:
-    """Tell whether slots are bounded, or can not be bounded by this role or at run time."""
-    return bool(
-        value(
-            connection,
-            """
-            SELECT setting <> '-1' OR source = 'command line'
-                OR current_setting('is_superuser') <> 'on'
-            FROM pg_settings WHERE name = 'max_slot_wal_keep_size'
-            """,
-        )
     )
 
 

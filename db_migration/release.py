@@ -207,6 +207,10 @@ def left_over(context: Context) -> list[str]:
     with context.owner.connect() as connection:
         pending = row(
             connection,
-            "SELECT setting FROM pg_settings WHERE name = 'wal_level' AND setting = 'logical'",
+            """
+            SELECT setting FROM pg_settings WHERE name = 'wal_level' AND setting = 'logical'
+                AND source <> 'command line' AND NOT EXISTS (
+                    SELECT FROM pg_file_settings WHERE name = 'wal_level' AND setting = 'logical')
+            """,
         )
     return ["`wal_level` is `logical` until the next restart"] if pending else []

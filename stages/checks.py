@@ -3,20 +3,15 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import paramiko
-
 from airbyte import compose, versions
+from components.core_worker import AIRBYTE_ROLE, MIGRATION_ROLE
 from components.db_migration import GATEWAY_PORT
-from stages import image_checks
+from stages import image_checks, operator_checks
 from stages.models import CoreWorkerSettings, Feed, HostSettings, Operator, Prod, Replica, Stage
 from stages.problems import Problem, remove_command, set_command
 
-SSH_PORT = 22
-KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
-"""Which of a host's keys is pinned when known_hosts has several."""
 SOURCES, TARGETS = ("prod",), ("core-worker-01",)
 """Databases that a feed of v1 can name."""
 
@@ -52,9 +47,13 @@ class Judgement:
 def judge(raw: Raw) -> Judgement:
     """Check everything that needs more than one key, or a look at a file."""
     judged = Judgement()
-    _operator(raw, judged)
+    if raw.operator is not None:
+        files = operator_checks.judge(raw.operator, raw.hosts)
+        judged.problems += files.problems
+        judged.private_key, judged.host_keys = files.private_key, files.host_keys
     judged.problems += _hosts(raw)
     judged.problems += _versions(raw)
+    judged.problems += _core_worker(raw)
     judged.problems += _ports(raw)
     judged.problems += _feeds(raw)
     worker = raw.core_worker
@@ -70,58 +69,6 @@ def judge(raw: Raw) -> Judgement:
     judged.problems += found.problems
     judged.images = found.references
     return judged
-
-
-def _operator(raw: Raw, judged: Judgement) -> None:
-    if raw.operator is None:
-        return
-    identity = Path(raw.operator.identity_file).expanduser()
-    if identity.is_file():
-        judged.private_key = identity.read_text()
-    else:
-        judged.problems.append(
-            Problem(
-                key="operator.identityFile",
-                found=f"{raw.operator.identity_file}, which is no file",
-                needed="the operator's private SSH key",
-                mend=set_command("operator.identityFile", "~/.ssh/id_ed25519"),
-            )
-        )
-    path = Path(raw.operator.known_hosts_file).expanduser()
-    try:
-        trusted = paramiko.HostKeys(str(path))
-    except (OSError, paramiko.SSHException):
-        judged.problems.append(
-            Problem(
-                key="operator.knownHostsFile",
-                found=f"{raw.operator.known_hosts_file}, which is no known_hosts file",
-                needed="a file with the key of every host",
-                mend=set_command("operator.knownHostsFile", "~/.ssh/known_hosts"),
-            )
-        )
-        return
-    for name, host in raw.hosts.items():
-        _host_key(name, host, trusted, raw.operator.known_hosts_file, judged)
-
-
-def _host_key(
-    name: str, host: HostSettings, trusted: paramiko.HostKeys, file: str, judged: Judgement
-) -> None:
-    port = host.ssh_port
-    known_as = host.address if port == SSH_PORT else f"[{host.address}]:{port}"
-    keys: Mapping[str, paramiko.PKey] = trusted.lookup(known_as) or {}
-    for kind in KEY_TYPES:
-        if kind in keys:
-            judged.host_keys[name] = f"{kind} {keys[kind].get_base64()}"
-            return
-    judged.problems.append(
-        Problem(
-            key=f"hosts.{name}.address",
-            found=f"no key of `{known_as}` in {file}",
-            needed="the host's key, compared with the host's own console",
-            mend=f"ssh-keyscan -t ed25519 -p {port} {host.address} >> {file}",
-        )
-    )
 
 
 def _hosts(raw: Raw) -> Iterable[Problem]:
@@ -145,16 +92,28 @@ def _hosts(raw: Raw) -> Iterable[Problem]:
                 needed="another host: what stands in for prod must outlive it",
                 mend=set_command(key, next((h for h in raw.host_names if h != name), "replica")),
             )
-    places: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for name, host in raw.hosts.items():
-        places[host.address, host.ssh_port].append(name)
-    for (address, port), names in places.items():
-        for twin in names[1:]:
+    yield from _twins(raw)
+
+
+def _twins(raw: Raw) -> Iterable[Problem]:
+    """Find hosts that are one and the same, as the operator or as the other hosts see them."""
+    flagged: set[str] = set()
+    hosts = raw.hosts.items()
+    for key, places in (
+        ("address", [(name, host.address, host.ssh_port) for name, host in hosts]),
+        ("privateAddress", [(name, host.seen_address, host.seen_ssh_port) for name, host in hosts]),
+    ):
+        first: dict[tuple[str, int], str] = {}
+        for name, address, port in places:
+            twin = first.setdefault((address, port), name)
+            if twin == name or name in flagged:
+                continue
+            flagged.add(name)
             yield Problem(
-                key=f"hosts.{twin}.address",
-                found=f"{address} port {port}, which is `{names[0]}` too",
+                key=f"hosts.{name}.{key}",
+                found=f"{address} port {port}, which is `{twin}` too",
                 needed="one name for each host",
-                mend=remove_command(f"hosts.{twin}"),
+                mend=remove_command(f"hosts.{name}"),
             )
 
 
@@ -176,8 +135,32 @@ def _versions(raw: Raw) -> Iterable[Problem]:
         )
 
 
+def _core_worker(raw: Raw) -> Iterable[Problem]:
+    if raw.core_worker is None:
+        return
+    admin = raw.core_worker.admin_endpoint
+    if raw.core_worker.created and admin.sslmode != "require":
+        key = "coreWorker.adminEndpoint.sslmode"
+        yield Problem(
+            key=key,
+            found=admin.sslmode,
+            needed="`require`: a server of ours takes TLS only, with a certificate of its own",
+            mend=set_command(key, "require"),
+        )
+    if admin.user in (AIRBYTE_ROLE, MIGRATION_ROLE):
+        key = "coreWorker.adminEndpoint.user"
+        yield Problem(
+            key=key,
+            found=f"{admin.user}, which is a role that this program makes",
+            needed="the superuser that the server has already",
+            mend=set_command(key, "postgres"),
+        )
+
+
 def _ports(raw: Raw) -> Iterable[Problem]:
     wanted: dict[tuple[str, int], list[tuple[str, str]]] = defaultdict(list)
+    for name, server in raw.hosts.items():
+        wanted[name, server.seen_ssh_port].append((f"hosts.{name}.privateSshPort", "SSH"))
     if raw.prod:
         ports = {port for port in compose.PROXY_PORTS if port != compose.WEBAPP_PORT}
         for port in sorted(ports):

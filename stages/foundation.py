@@ -48,8 +48,8 @@ def lay(settings: Settings) -> Foundation:
             name,
             HostArgs(
                 ssh=ways[name],
-                private_address=host.settings.private_address or host.settings.address,
-                private_ssh_port=_private_port(host),
+                private_address=host.settings.seen_address,
+                private_ssh_port=host.settings.seen_ssh_port,
                 commands=commands,
             ),
             pulumi.ResourceOptions(depends_on=markers),
@@ -92,10 +92,3 @@ def _ssh(settings: Settings, host: ReachableHost) -> Ssh:
         known_hosts_file=settings.operator.known_hosts_file,
         host_key=host.host_key,
     )
-
-
-def _private_port(host: ReachableHost) -> int:
-    """An address of its own means a port of its own: usually 22, not the operator's."""
-    if host.settings.private_ssh_port is not None:
-        return host.settings.private_ssh_port
-    return 22 if host.settings.private_address else host.settings.ssh_port

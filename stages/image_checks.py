@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airbyte import images
-from stages.problems import NOTHING, Problem, remove_command, set_command, shown
+from stages.problems import NOTHING, Problem, below, remove_command, set_command, shown
 
 DIGEST = re.compile(r"^[^@\s]+@sha256:[0-9a-f]{64}$")
 NEEDED = "a JSON file (image key: reference by digest), or the mapping `images`"
@@ -64,14 +64,14 @@ def judge(keys: list[str], *, file: str | None, inline: Mapping[str, Any] | None
 def _read(file: str, found: Images) -> dict[str, Any] | None:
     try:
         content = json.loads(Path(file).expanduser().read_text())
-    except (OSError, json.JSONDecodeError):
+    except (OSError, RuntimeError, ValueError):
         content = None
     if isinstance(content, dict):
         return content
     found.problems.append(
         Problem(
             key="imagesFile",
-            found=f"{file}, which is no JSON mapping",
+            found=f"{shown(file)}, which is no JSON mapping",
             needed=NEEDED,
             mend=set_command("imagesFile", "images.json"),
         )
@@ -81,7 +81,7 @@ def _read(file: str, found: Images) -> dict[str, Any] | None:
 
 def _unknown(source: Mapping[str, Any]) -> Iterable[Problem]:
     for key in sorted(set(source) - images.KNOWN):
-        path = f'images["{key}"]'
+        path = below("images", key)
         yield Problem(
             key=path,
             found="unknown image",
@@ -91,7 +91,7 @@ def _unknown(source: Mapping[str, Any]) -> Iterable[Problem]:
 
 
 def _bad(key: str, file: str | None, reference: object) -> Problem:
-    path = f'images["{key}"]'
+    path = below("images", key)
     example = f"REGISTRY/{key}@sha256:DIGEST"
     return Problem(
         key=f"imagesFile ({key})" if file else path,

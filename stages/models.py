@@ -11,13 +11,16 @@ from components import ProdMode, ServerKind
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")]
-Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$")]
+Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+"""An IPv4 address or a name: the engine's Docker URLs have no place for a bare IPv6 address."""
 
 Url = Annotated[
-    str,
+    str | None,
     Field(
-        pattern=r"^https?://[^\s/]+$",
-        description="where people open it, if not http://ADDRESS:PORT",
+        # No user and no password either: the stack's outputs show it.
+        pattern=r"^https?://[^\s/@]+$",
+        description="where people open it, if not http://ADDRESS:PORT: http:// or https://, a host "
+        "and its port, no path and no user",
         examples=["https://airbyte.example.com"],
     ),
 ]
@@ -43,7 +46,14 @@ class Model(BaseModel):
 class Operator(Model):
     """How the operator's machine reaches every host."""
 
-    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]*$", description="SSH user")] = "root"
+    user: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z_][a-z0-9_-]*$",
+            description="SSH user: small letters, digits, `-` and `_`",
+            examples=["root"],
+        ),
+    ] = "root"
     identity_file: Annotated[
         str,
         Field(description="path of the operator's private SSH key", examples=["~/.ssh/id_ed25519"]),
@@ -61,16 +71,35 @@ class HostSettings(Model):
     """One server."""
 
     address: Annotated[
-        Address, Field(description="address for the operator", examples=["192.0.2.10"])
+        Address,
+        Field(
+            description="address for the operator: IPv4 or a name, without the port",
+            examples=["192.0.2.10"],
+        ),
     ]
     ssh_port: Annotated[Port, Field(description="port of the SSH server", examples=[22])] = 22
     private_address: Annotated[
         Address | None,
-        Field(description="address for the other hosts, if not the same", examples=["10.0.0.10"]),
+        Field(
+            description="address for the other hosts, if not the same: IPv4 or a name",
+            examples=["198.51.100.10"],
+        ),
     ] = None
     private_ssh_port: Annotated[
         Port | None, Field(description="SSH port for the other hosts", examples=[22])
     ] = None
+
+    @property
+    def seen_address(self) -> str:
+        """Address that the other hosts use."""
+        return self.private_address or self.address
+
+    @property
+    def seen_ssh_port(self) -> int:
+        """Port that the other hosts use: an address of its own means 22, not the operator's."""
+        if self.private_ssh_port is not None:
+            return self.private_ssh_port
+        return 22 if self.private_address else self.ssh_port
 
 
 class Prod(Model):
@@ -85,7 +114,7 @@ class Prod(Model):
         str,
         Field(
             pattern=r"^[a-z0-9][a-z0-9_-]*$",
-            description="name of the compose folder",
+            description="name of the compose folder: small letters, digits, `-` and `_`",
             examples=["airbyte"],
         ),
     ] = "airbyte"
@@ -98,7 +127,7 @@ class Prod(Model):
         ),
     ]
     port: Annotated[Port, Field(description="port of the web app", examples=[8000])] = 8000
-    url: Url | None = None
+    url: Url = None
 
     @property
     def created(self) -> bool:
@@ -109,15 +138,24 @@ class Prod(Model):
 class AdminEndpoint(Model):
     """Where the operator's machine reaches a PostgreSQL server as its administrator."""
 
-    host: Annotated[Address, Field(description="address", examples=["192.0.2.20"])]
+    host: Annotated[
+        Address,
+        Field(description="address: IPv4 or a name, without the port", examples=["192.0.2.20"]),
+    ]
     port: Annotated[Port, Field(description="port", examples=[5432])] = 5432
     sslmode: Annotated[
         Literal["require", "disable", "verify-ca", "verify-full"],
         Field(description="`require`, or `disable` for a server without TLS", examples=["require"]),
     ] = "require"
-    user: Annotated[str, Field(description="superuser of the server", examples=["postgres"])] = (
-        "postgres"
-    )
+    user: Annotated[
+        str,
+        Field(
+            # It becomes a word in pg_hba.conf.
+            pattern=r"^[a-z_][a-z0-9_]*$",
+            description="superuser of the server: small letters, digits and `_`",
+            examples=["postgres"],
+        ),
+    ] = "postgres"
 
 
 class CoreWorkerSettings(Model):
@@ -154,14 +192,14 @@ class Replica(Model):
         Field(description="one of " + ", ".join(versions.CHARTS), examples=[versions.TARGET_CHART]),
     ] = versions.TARGET_CHART
     port: Annotated[Port, Field(description="port of the web app", examples=[8000])] = 8000
-    url: Url | None = None
+    url: Url = None
     low_resource_mode: Annotated[
         bool, Field(description="true on a host with 2 CPUs", examples=[True])
     ] = False
     public_host: Annotated[
         str | None,
         Field(
-            pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$",
+            pattern=r"^([a-z0-9-]+\.)+[a-z][a-z0-9-]*$",
             description="a full domain name, no address",
             examples=["airbyte.example.com"],
         ),
@@ -171,7 +209,13 @@ class Replica(Model):
 class Feed(Model):
     """One continuous copy."""
 
-    name: Annotated[Name, Field(description="a name", examples=["prod-to-core-worker-01"])]
+    name: Annotated[
+        Name,
+        Field(
+            description="a name: small letters, digits and `-`",
+            examples=["prod-to-core-worker-01"],
+        ),
+    ]
     source: Annotated[str, Field(description="`prod`", examples=["prod"])]
     target: Annotated[str, Field(description="`core-worker-01`", examples=["core-worker-01"])]
     mode: Annotated[
@@ -183,7 +227,13 @@ class Feed(Model):
         Field(description="true if prod's database may be restarted once", examples=[True]),
     ] = False
     refresh_hours: Annotated[
-        float, Field(gt=0, description="hours between two working databases", examples=[24])
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="hours between two working databases",
+            examples=[24],
+        ),
     ] = 24
     verify_every_seconds: Annotated[
         int, Field(gt=0, description="seconds between two verifications", examples=[300])

@@ -1,14 +1,22 @@
 """Reads raw values into models and collects every problem on the way."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from stages import translate
 from stages.models import Model, Name
-from stages.problems import NOTHING, Problem, remove_command, set_command, shown
+from stages.problems import (
+    NOTHING,
+    Problem,
+    anew_command,
+    below,
+    remove_command,
+    set_command,
+    shown,
+)
 
 Parsed = TypeVar("Parsed", bound=Model)
 
@@ -30,7 +38,7 @@ EXAMPLES: dict[str, Any] = {
 class Reader:
     """The values of one stack, and what was found wrong with them so far."""
 
-    def __init__(self, values: Mapping[str, Any], sealed: Collection[str]) -> None:
+    def __init__(self, values: Mapping[str, Any], sealed: Set[str]) -> None:
         """Take the values by key; those in `sealed` are secrets and are never shown."""
         self.values = {k: v for k, v in values.items() if v not in ("", "{}", "[]", None)}
         self.sealed = sealed
@@ -44,14 +52,22 @@ class Reader:
         """Return the value as a message may show it."""
         return "a value that is sealed" if key in self.sealed else shown(value)
 
+    def refuse_sealed(self, keys: Iterable[str]) -> None:
+        """Note a problem for each that is a secret: outputs and hosts would show it in clear."""
+        for key in sorted(self.sealed & set(keys) & set(self.values)):
+            needed = "the value in clear: passwords have keys of their own"
+            self.add(key, "a value that is sealed", needed, remove_command(key) + ", set it anew")
+
     def text(self, key: str) -> str | None:
         """Return a plain value."""
-        value = self.values.get(key)
+        value = None if key in self.sealed else self.values.get(key)
         return None if value is None else str(value)
 
     def name(self, key: str) -> str:
         """Return a name; empty when it is none."""
         value = self.values.get(key)
+        if key in self.sealed:
+            return ""
         try:
             return str(TypeAdapter(Name).validate_python(value, strict=True))
         except ValidationError:
@@ -72,7 +88,7 @@ class Reader:
                 TypeAdapter(Name).validate_python(name, strict=True)
             except ValidationError:
                 needed = "a name: small letters, digits and `-`, at most 39 characters"
-                self.add(f"{key}.{name}", name, needed, remove_command(f"{key}.{name}"))
+                self.add(below(key, name), name, needed, remove_command(below(key, name)))
                 continue
             entry = self._model(f"{key}.{name}", value, model)
             if entry is not None:
@@ -109,11 +125,12 @@ class Reader:
             return None
 
     def _structure(self, key: str, kind: type) -> Any:  # noqa: ANN401 - JSON
+        if key in self.sealed:
+            return None
         value = self.values.get(key)
-        first, leaf = _first_leaf(key, EXAMPLES.get(key, {"KEY": "VALUE"}))
-        mend = set_command(first, leaf) + ", and so on"
+        example = EXAMPLES.get(key, {"KEY": "VALUE"})
         if value is None:
-            self.add(key, NOTHING, f"for example {json.dumps(EXAMPLES[key])}", mend)
+            self.add(key, NOTHING, f"for example {json.dumps(example)}", set_command(key, example))
             return None
         if isinstance(value, str):
             try:
@@ -123,15 +140,5 @@ class Reader:
         if isinstance(value, kind):
             return value
         needed = "a mapping" if kind is dict else "a list"
-        self.add(key, self.shown(key, value), needed, f"{remove_command(key)}; {mend}")
+        self.add(key, self.shown(key, value), needed, anew_command(key, example))
         return None
-
-
-def _first_leaf(key: str, example: Any) -> tuple[str, Any]:  # noqa: ANN401 - JSON
-    while isinstance(example, dict | list):
-        if isinstance(example, list):
-            key, example = f"{key}[0]", example[0]
-        else:
-            name = next(iter(example))
-            key, example = f"{key}.{name}", example[name]
-    return key, example

@@ -22,7 +22,14 @@ from stages.models import (
     Replica,
     Stage,
 )
-from stages.problems import NAMESPACE, SettingsError, remove_command, secret_command, set_command
+from stages.problems import (
+    NAMESPACE,
+    UNKNOWN_KEY,
+    SettingsError,
+    remove_command,
+    secret_command,
+    set_command,
+)
 from stages.reading import Reader
 
 PLAIN_KEYS = ("stage", "deployment", "operator", "hosts", "imagesFile", "images", "prod")
@@ -80,7 +87,9 @@ def load() -> Settings:
     stack = pulumi.get_stack()
     reader = _reader()
     for key in sorted(set(reader.values) - set(KNOWN)):
-        reader.refuse(key, f"one of {', '.join(KNOWN)}")
+        mend = remove_command(key, whole=True)
+        reader.add(key, UNKNOWN_KEY, f"one of {', '.join(KNOWN)}", mend)
+    reader.refuse_sealed((*PLAIN_KEYS, *COPY_KEYS))
     raw = _read(reader, _stage(reader, stack))
     _check_secrets(reader, raw)
     judged = checks.judge(raw)

@@ -1,12 +1,21 @@
 """Turns what pydantic found into problems with a key, a value, a need and a command."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from stages.problems import Problem, remove_command, set_command, shown
+from stages.problems import (
+    UNKNOWN_KEY,
+    Problem,
+    anew_command,
+    below,
+    remove_command,
+    set_command,
+    shown,
+)
 
 Location = Sequence[int | str]
 
@@ -21,23 +30,60 @@ def _problem(key: str, item: Mapping[str, Any], model: type[BaseModel]) -> Probl
     if item["type"] == "extra_forbidden":
         return Problem(
             key=path,
-            found=f"unknown key with {shown(item['input'])}",
+            found=UNKNOWN_KEY,
             needed=f"one of {', '.join(_known(model, item['loc'][:-1]))}",
             mend=remove_command(path),
         )
+    if item["type"] == "model_type":
+        return _no_mapping(path, item, _nested(_field(model, item["loc"])) or model)
     field = _field(model, item["loc"])
     missing = item["type"] == "missing"
     described = field.description if field and field.description else item["msg"]
     return Problem(
         key=path,
-        found=shown(None if missing else item["input"]),
-        needed=described if missing else f"{described} ({item['msg'].lower()})",
-        mend=set_command(path, _example(field)),
+        found=shown(None) if missing else _found(item),
+        needed=described if missing else described + _reason(item),
+        mend=(anew_command if _is_text(item) else set_command)(path, _example(field)),
     )
 
 
+def _no_mapping(path: str, item: Mapping[str, Any], model: type[BaseModel]) -> Problem:
+    required = [name for name, info in _by_alias(model).items() if info.is_required()]
+    example = {required[0]: _example(_by_alias(model)[required[0]])}
+    return Problem(
+        key=path,
+        found=shown(item["input"]),
+        needed=f"a mapping with {', '.join(required)}",
+        mend=anew_command(path, example),
+    )
+
+
+def _found(item: Mapping[str, Any]) -> str:
+    """Return the value; a text in quotes where its type is the mistake."""
+    return json.dumps(item["input"]) if _is_text(item) else shown(item["input"])
+
+
+def _is_text(item: Mapping[str, Any]) -> bool:
+    """Whether a text is where a value of another type belongs."""
+    value = item["input"]
+    return item["type"].endswith("_type") and isinstance(value, str) and bool(value)
+
+
+def _reason(item: Mapping[str, Any]) -> str:
+    """Return what pydantic says, unless it is a pattern: the description has it in words."""
+    message: str = item["msg"]
+    pattern = item["type"] == "string_pattern_mismatch"
+    return "" if pattern else f" ({message[0].lower()}{message[1:]})"
+
+
+def _by_alias(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {info.alias or name: info for name, info in model.model_fields.items()}
+
+
 def _path(key: str, location: Location) -> str:
-    return key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    for part in location:
+        key = below(key, part)
+    return key
 
 
 def _field(model: type[BaseModel], location: Location) -> FieldInfo | None:
@@ -46,8 +92,7 @@ def _field(model: type[BaseModel], location: Location) -> FieldInfo | None:
     for part in location:
         if current is None:
             break
-        by_alias = {info.alias or name: info for name, info in current.model_fields.items()}
-        field = by_alias.get(str(part), field)
+        field = _by_alias(current).get(str(part), field)
         current = _nested(field)
     return field
 
@@ -63,7 +108,7 @@ def _nested(field: FieldInfo | None) -> type[BaseModel] | None:
 
 def _known(model: type[BaseModel], location: Location) -> list[str]:
     nested = _nested(_field(model, location)) if location else None
-    return [info.alias or name for name, info in (nested or model).model_fields.items()]
+    return list(_by_alias(nested or model))
 
 
 def _example(field: FieldInfo | None) -> object:

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from stages.stagectl import commands, status
+from stages.stagectl import commands, preview_markdown, preview_stage, status
 from stages.stagectl.commands import DEFAULT_BACKUPS, Outcome, Workbench
 from stages.stagectl.errors import ExitCode, StagectlError, UsageError
 from stages.stagectl.preview import Preview
+from stages.stagectl.preview_report import Report
 from stages.stagectl.pulumi_cli import Pulumi
 from stages.stagectl.report import Reporter
 from stages.stagectl.stackfile import Project
@@ -92,6 +93,43 @@ def undo(
         if not yes:
             _confirm("Take back the last promotion?")
         _print_outcome(commands.undo(bench), as_json=as_json)
+
+    _run(verb, as_json=as_json, project_dir=project_dir, backups=backups)
+
+
+@app.command(name="preview")
+def preview_one(  # noqa: PLR0913
+    stage: Annotated[str, typer.Argument(help="Stage to preview.")],
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a Markdown comment, also for an error.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(help="Most bytes of the comment.", min=preview_markdown.LEAST_BYTES)
+    ] = preview_markdown.COMMENT_BYTES,
+    as_json: AsJson = False,
+    project_dir: ProjectDir = Path(),
+    backups: Backups = DEFAULT_BACKUPS,
+) -> None:
+    """Show what `pulumi up --stack STAGE` would do, on the deployment promoted to STAGE.
+
+    Works on a copy of the states in a backend of its own and asks no host. Shows names of
+    changed properties, never values.
+    """
+
+    def verb(bench: Workbench) -> None:
+        if markdown and as_json:
+            raise UsageError(found="--markdown and --json", needed="one", way_out="Drop one.")
+        try:
+            report = preview_stage.look(bench, stage)
+        except StagectlError as error:
+            if markdown:
+                print(preview_markdown.render_error(stage, error, limit), end="")
+            raise
+        if markdown:
+            print(preview_markdown.render(report, limit), end="")
+        else:
+            _print_report(report, as_json=as_json)
+        raise typer.Exit(report.exit_code)
 
     _run(verb, as_json=as_json, project_dir=project_dir, backups=backups)
 
@@ -178,6 +216,19 @@ def _print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         console.print("Back, as long as nothing ran since: stagectl undo")
 
 
+def _print_report(report: Report, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(report.as_json())
+        return
+    console = Console(highlight=False)
+    for line in (f"{report.stage}: {report.summary}", report.sentence):
+        console.print(line, markup=False, soft_wrap=True)
+    for change in report.preview.violations:
+        warning = f"warning: would {change.op} {change.name} ({change.type})"
+        console.print(warning, markup=False, soft_wrap=True, style="bold red")
+    _print_preview(console, report.preview)
+
+
 def _print_preview(console: Console, preview: Preview | None) -> None:
     if preview is not None:
         console.print(preview.as_table())
@@ -186,12 +237,13 @@ def _print_preview(console: Console, preview: Preview | None) -> None:
 def _print_error(error: StagectlError, *, as_json: bool) -> None:
     if as_json:
         facts = {"found": error.found, "needed": error.needed, "way_out": error.way_out}
+        facts |= {"details": error.details} if error.details else {}
         preview = error.preview.as_json() if error.preview else None
         _print_json({"error": facts, "exit_code": int(error.exit_code), "preview": preview})
     console = Console(stderr=True, highlight=False)
     _print_preview(console, error.preview)
     for label, text in (
-        ("error", error.found),
+        ("error", error.details.removeprefix("error: ") or error.found),
         ("needed", error.needed),
         ("way out", error.way_out),
     ):

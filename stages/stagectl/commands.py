@@ -1,7 +1,7 @@
 """The verbs of stagectl, apart from the command line: each returns what it did as data."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,6 +52,42 @@ class Workbench:
 
 
 @dataclass(frozen=True)
+class Copy:
+    """A backend of its own with copies of states: nothing real is reached from it."""
+
+    pulumi: Pulumi
+    folder: Path
+
+    def promoter(self, source: str, dest: str, *, strict: bool = True) -> Promoter:
+        """Give a promotion on the copy, which touches no host."""
+        promotion = Promotion.begin(
+            self.folder / "backups", source=source, dest=dest, backend=self.pulumi.backend()
+        )
+        return Promoter(
+            pulumi=self.pulumi,
+            markers=NoMarkers(),
+            reporter=self.pulumi.reporter,
+            promotion=promotion,
+            strict=strict,
+        )
+
+
+@contextmanager
+def copied(bench: Workbench, states: Mapping[str, State]) -> Iterator[Copy]:
+    """Copy these states into a scratch `file://` backend, which is forgotten afterwards."""
+    with tempfile.TemporaryDirectory(prefix="stagectl-") as scratch:
+        backend = Path(scratch) / "backend"
+        backend.mkdir()
+        environment = {**bench.pulumi.environment, "PULUMI_BACKEND_URL": f"file://{backend}"}
+        pulumi = replace(bench.pulumi, environment=environment)
+        for stack, state in states.items():
+            if state.document:
+                pulumi.create(stack)
+                pulumi.write(stack, state)
+        yield Copy(pulumi, Path(scratch))
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a verb did."""
 
@@ -77,22 +113,28 @@ class Outcome:
 def check(bench: Workbench, source: str, dest: str) -> tuple[Promotion | None, State, State]:
     """Run all checks; gives an unfinished promotion to go on with, and both states."""
     plan.check_order(source, dest)
-    bench.project.check_stack_file(source)
-    bench.project.check_stack_file(dest)
-    stacks = bench.pulumi.stacks()
-    states = {s: bench.pulumi.export(s) if s in stacks else State({}) for s in (source, dest)}
-    checks.check_engine(bench.pulumi.version(), [s.written_by for s in states.values()])
-    for stack, state in states.items():
-        checks.check_pending(stack, state)
+    states = read_states(bench, source, dest)
     unfinished = _unfinished(bench, source, dest)
     begun = unfinished is not None and unfinished.happened("backup")
     if not begun and not _already(states[source], states[dest]):
-        checks.check_source(source, dest, source in stacks, states[source])
+        checks.check_source(source, dest, bool(states[source].document), states[source])
         checks.check_dest(dest, states[dest])
         checks.check_secrets_provider(states[source], states[dest])
     readings = bench.markers_for(source, dest).read()
     checks.check_markers(readings, source, dest, bench.project.settings(source).hosts)
     return unfinished, states[source], states[dest]
+
+
+def read_states(bench: Workbench, *stages: str) -> dict[str, State]:
+    """Read the states of these stages, empty where there is no stack; all fit to work with."""
+    for stage in stages:
+        bench.project.check_stack_file(stage)
+    stacks = bench.pulumi.stacks()
+    states = {s: bench.pulumi.export(s) if s in stacks else State({}) for s in stages}
+    checks.check_engine(bench.pulumi.version(), [s.written_by for s in states.values()])
+    for stack, state in states.items():
+        checks.check_pending(stack, state)
+    return states
 
 
 def promote(bench: Workbench, source: str, dest: str) -> Outcome:
@@ -132,23 +174,8 @@ def rehearse(bench: Workbench, source: str, dest: str) -> Outcome:
     if unfinished or _already(held, there):
         result = "unfinished" if unfinished else "already"
         return Outcome(result, source, dest, len(held.keys | there.keys))
-    with tempfile.TemporaryDirectory(prefix="stagectl-") as scratch:
-        backend = Path(scratch) / "backend"
-        backend.mkdir()
-        environment = {**bench.pulumi.environment, "PULUMI_BACKEND_URL": f"file://{backend}"}
-        copy = replace(bench.pulumi, environment=environment)
-        for stack, state in ((source, held), (dest, there)):
-            if state.document:
-                copy.create(stack)
-                copy.write(stack, state)
-        promoter = Promoter(
-            pulumi=copy,
-            markers=NoMarkers(),
-            reporter=bench.reporter,
-            promotion=Promotion.begin(
-                Path(scratch) / "backups", source=source, dest=dest, backend=copy.backend()
-            ),
-        )
+    with copied(bench, {source: held, dest: there}) as copy:
+        promoter = copy.promoter(source, dest)
         try:
             promoter.run()
         except UndoneError as error:

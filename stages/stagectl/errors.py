@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     BUSY = 5
     HOST_UNREACHABLE = 6
     ENGINE_FAILED = 7
+    WOULD_REPLACE_OR_DELETE = 8
     INTERRUPTED = 130
 
 
@@ -24,6 +25,8 @@ class StagectlError(Exception):
 
     exit_code = ExitCode.UNEXPECTED
     preview: Preview | None = None
+    details: str = ""
+    """What the program or the engine said, line by line, where `found` has it in one."""
 
     def __init__(self, *, found: str, needed: str, way_out: str) -> None:
         """Say what is, what should be, and how to get there."""

@@ -1,5 +1,6 @@
 """Reads the preview that decides whether a promotion stands. No I/O."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -8,6 +9,8 @@ from stages.stagectl.state import Json
 
 # All that a promotion permits: what was there stays the same object, what is new may come.
 HARMLESS = frozenset({"same", "create", "update", "read", "refresh"})
+# The engine tells one replacement in up to three steps.
+REPLACING = frozenset({"replace", "create-replacement", "delete-replaced"})
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class Preview:
     stack: str
     changes: tuple[Change, ...]
     unchanged: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many resources each operation meets, in the order of the preview."""
+        return dict(Counter(c.op for c in self.changes))
 
     @property
     def violations(self) -> tuple[Change, ...]:
@@ -65,13 +73,17 @@ class Preview:
 
 def read(stack: str, digest: Json) -> Preview:
     """Read the document of `pulumi preview --json`."""
-    changes = []
+    changes: dict[tuple[str, str], Change] = {}
     for step in digest.get("steps") or []:
         if step["op"] == "same":
             continue
+        op = "replace" if step["op"] in REPLACING else step["op"]
         _, _, kinds, name = str(step["urn"]).split("::", 3)
         reasons = step.get("replaceReasons") or step.get("diffReasons") or []
         reasons = reasons or sorted(step.get("detailedDiff") or {})
-        changes.append(Change(step["op"], kinds.rsplit("$", 1)[-1], name, tuple(reasons)))
+        before = changes.get((op, step["urn"]))
+        if before is None or not before.reasons:
+            change = Change(op, kinds.rsplit("$", 1)[-1], name, tuple(reasons))
+            changes[op, step["urn"]] = change
     summary = digest.get("changeSummary") or {}
-    return Preview(stack, tuple(changes), int(summary.get("same") or 0))
+    return Preview(stack, tuple(changes.values()), int(summary.get("same") or 0))

@@ -24,7 +24,7 @@ SAYINGS = {
     Step.MOVE: "moving {count} resources from {source} to {dest}",
     Step.ARRANGE: "restoring their order and links in {dest}",
     Step.CLEAN_SOURCE: "cleaning up {source}",
-    Step.PREVIEW: "previewing {dest}: nothing may be replaced or deleted",
+    Step.PREVIEW: "previewing {dest}",
     Step.MOVE_MARKERS: "moving the markers on {hosts}",
 }
 
@@ -38,6 +38,8 @@ class Promoter:
     reporter: Reporter
     promotion: Promotion
     deployment: str = ""
+    strict: bool = True
+    """False, on a copy only: a preview that would replace or delete is read, not undone."""
     result: Preview | None = None
 
     @property
@@ -143,10 +145,12 @@ class Promoter:
         try:
             found = preview.read(self.dest, self.pulumi.preview(self.dest))
         except EngineError as error:
+            if not self.strict:
+                raise
             self._undo_because(f"the preview of {self.dest} failed: {error.found}", None)
             raise AssertionError from error
         self.result = found
-        if found.violations:
+        if found.violations and self.strict:
             first = ", ".join(f"{c.op} {c.name}" for c in found.violations[:5])
             self._undo_because(f"`pulumi up --stack {self.dest}` would {first}", found)
         digest = self.pulumi.export(self.dest).digest

@@ -71,7 +71,7 @@ class Pulumi:
 
     def preview(self, stack: str) -> Json:
         """Preview the stack's program; raises EngineError with its diagnostics if it fails."""
-        argv = ["preview", "--stack", stack, "--json"]
+        argv = ["preview", "--stack", stack, "--json", "--refresh=false"]
         done = self._call(f"previewing {stack}", argv)
         digest = _json_or_none(done.stdout)
         if done.returncode or digest is None:
@@ -140,11 +140,13 @@ def _failure(argv: list[str], output: str) -> RefusedError | EngineError:
             way_out="Set it and run the same command again.",
         )
     lines = [line for line in output.splitlines() if not _NOISE.match(line)]
-    return EngineError(
+    error = EngineError(
         found=f"`pulumi {' '.join(argv[:2])}` failed: " + " ".join(lines)[:MESSAGE_CHARACTERS],
         needed="its success",
         way_out="Mend what it names and run the same command again.",
     )
+    error.details = "\n".join(line.rstrip() for line in lines)
+    return error
 
 
 def _diagnostics(digest: Json | None) -> str:

@@ -1,5 +1,6 @@
 """The real `__main__.py` with the committed stack files: what is registered, and what must hold."""
 
+import json
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -107,25 +108,37 @@ def test_every_docker_provider_is_explicit_and_checks_the_host_key(recorded: Rec
         assert resource.provider.rpartition("::")[0] in providers, resource.name
 
 
+def awaited(recorded: Recorder, resource: Registered) -> set[str]:
+    """Return the URNs that must be done before `resource`, and its own."""
+    by_urn = {r.urn: r for r in recorded.resources}
+    found: set[str] = set()
+    rest = [resource.urn]
+    while rest:
+        urn = rest.pop()
+        if urn in by_urn and urn not in found:
+            found.add(urn)
+            r = by_urn[urn]
+            rest += [r.parent, r.provider.rpartition("::")[0], *r.dependencies]
+    return found
+
+
 def test_every_resource_waits_for_the_guard(recorded: Recorder) -> None:
     """Through dependency, provider or parent; or a refused stack would change something."""
-    by_urn = {resource.urn: resource for resource in recorded.resources}
     last_marker = [r for r in recorded.resources if r.name.startswith("guard-")][-1]
-
-    def waits(resource: Registered, seen: frozenset[str] = frozenset()) -> bool:
-        if resource.urn == last_marker.urn:
-            return True
-        links = (resource.parent, resource.provider.rpartition("::")[0], *resource.dependencies)
-        return any(
-            waits(by_urn[link], seen | {resource.urn})
-            for link in links
-            if link in by_urn and link not in seen
-        )
-
-    free = {r.name for r in recorded.resources if not waits(r)}
+    free = {r.name for r in recorded.resources if last_marker.urn not in awaited(recorded, r)}
     assert free == {r.name for r in recorded.resources if r.name.startswith("guard-")} - {
         last_marker.name
     } | {"command"}
+
+
+def test_the_standby_waits_for_the_copy_and_the_feed_for_prod() -> None:
+    """Or its bootloader would write to a database that is no clone yet."""
+    recorded = run("v1")
+    for later, earlier in (
+        ("airbyte-prod-backup-replica-2-installed", "db-migration-following"),
+        ("db-migration-agent", "airbyte-prod-ready"),
+    ):
+        assert recorded.named(earlier).urn in awaited(recorded, recorded.named(later)), later
 
 
 def test_markers_are_claimed_one_after_the_other_prod_first(recorded: Recorder) -> None:
@@ -207,6 +220,19 @@ def test_two_servers_are_enough() -> None:
     hosts = {r.name for r in recorded.resources if r.type.endswith(":Host")}
     assert hosts == {"prod", "core-worker-01"}
     recorded.named("db-migration-agent-authorized-core-worker-01")
+
+
+def test_only_the_operator_checks_an_existing_servers_certificate() -> None:
+    """The other hosts know the server by names that are not in it."""
+    draft = Draft("v1")
+    endpoint = {"host": "db.example.com", "sslmode": "verify-full"}
+    draft.change("coreWorker", kind="existing", adminEndpoint=endpoint)
+    recorded = stack_files.run_program(draft.file)
+    provider = recorded.named("core-worker-01-postgresql")
+    assert provider.inputs["sslmode"] == "verify-full"
+    uploads = recorded.named("db-migration-agent").inputs["uploads"]
+    (config,) = [u["content"] for u in uploads if u["file"].endswith("config.json")]
+    assert json.loads(config)["feeds"][0]["target"]["sslmode"] == "require"
 
 
 def test_an_adopted_prod_is_not_touched_in_v0() -> None:

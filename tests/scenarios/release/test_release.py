@@ -61,6 +61,14 @@ def test_source_is_as_before(scenario: Scenario) -> None:
     )
 
 
+def test_what_the_owner_had_set_is_not_called_left_over(scenario: Scenario) -> None:
+    scenario.converge()
+    done = scenario.cli("release")
+    assert done.returncode == 0, done.stderr
+    assert "still there" not in done.stdout
+    assert scenario.source.sql("SHOW wal_level") == [("logical",)]
+
+
 def test_agent_stays_away_until_prepare(scenario: Scenario) -> None:
     agent = scenario.converge()
     assert scenario.cli("release").returncode == 0

@@ -67,7 +67,9 @@ def lay_lab_files(home: Path) -> None:
     """Put the files of a lab, which the committed stack files name, below `home`."""
     folder = home / LAB
     (folder / "keys").mkdir(parents=True)
-    (folder / "keys" / "operator").write_text(PRIVATE_KEY)
+    (folder / "keys" / "operator").write_text(
+        f"-----BEGIN OPENSSH PRIVATE KEY-----\n{PRIVATE_KEY}\n-----END OPENSSH PRIVATE KEY-----\n"
+    )
     ports = (2211, 2212, 2213, 2214)
     (folder / "known_hosts").write_text(
         "".join(f"[127.0.0.1]:{port} {host_key(port)}\n" for port in ports)

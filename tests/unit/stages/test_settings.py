@@ -70,6 +70,22 @@ def test_a_secret_is_never_shown() -> None:
     assert "planted" not in error
 
 
+def test_no_mistake_shows_what_may_be_a_secret() -> None:
+    for case in CASES:
+        draft = Draft(case.stack)
+        case.spoil(draft)
+        assert "planted" not in str(refused(draft)), case.test_id
+
+
+def test_every_command_names_the_stack() -> None:
+    draft = Draft("v1")
+    draft.change(PROD, version="0.1", mode="import", prot=1)
+    draft.unset_secret("replicaClientSecret")
+    draft.change("operator", identityFile="~/nowhere")
+    for problem in refused(draft).problems:
+        assert problem.mend.endswith(" --stack v1"), problem
+
+
 def test_an_unknown_stack_is_told_which_there_are() -> None:
     file = stack_files.stack_file("v0")
     draft = Draft("v0")
