@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab import system
 from tests.integration.engine.conftest import Project
 
 PROGRAM = """
@@ -34,7 +35,8 @@ pulumi.export("container", container.id)
 
 @pytest.fixture
 def docker_host() -> str:
-    """Address of a Docker daemon that answers."""
+    """Address of a Docker daemon that answers; started where none runs."""
+    system.ensure()
     address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     asked = subprocess.run(
         ["docker", "-H", address, "version"], capture_output=True, text=True, check=False
