@@ -26,6 +26,9 @@ PACKAGES = {
 }
 """Program on PATH -> Debian package that brings it."""
 
+_STARTED: list[subprocess.Popen[bytes]] = []
+# The engine outlives us on purpose; without a reference Python warns of a child that it lost.
+
 ENGINE_DEADLINE = 60.0
 """Seconds until a dockerd that was just started answers."""
 
@@ -99,6 +102,7 @@ def _start_engine() -> None:
             start_new_session=True,
             env=environment(),
         )
+        _STARTED.append(engine)
         dockerd_pid_file().write_text(f"{engine.pid}\n")
         try:
             Retrying(
