@@ -15,18 +15,6 @@ CONNECTIONS = "connection"
 STATUS_ACTIVE = "active"
 STATUS_INACTIVE = "inactive"
 
-KEYLESS = ("actor_definition_workspace_grant", "stream_reset")
-"""No primary key; their unique indexes have nullable columns and can not serve as identity."""
-
-LAZY = ("secrets",)
-"""Made by the application when the first secret is stored, not by Flyway."""
-
-SEQUENCES = ("jobs_id_seq", "attempts_id_seq")
-"""All other keys are UUIDs or text."""
-
-NEVER_MIGRATED = ("temporal", "temporal_visibility")
-"""Databases whose content belongs to one Temporal installation and is made anew."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
@@ -45,8 +33,3 @@ DEACTIVATE_CONNECTIONS = Statement(
     arguments=(STATUS_INACTIVE, STATUS_ACTIVE),
 )
 """A standby must not sync: two schedulers on copies of one database write destinations twice."""
-
-COUNT_ACTIVE_CONNECTIONS = Statement(
-    text=f'SELECT count(*) FROM {SCHEMA}."{CONNECTIONS}" WHERE status = %s',  # noqa: S608
-    arguments=(STATUS_ACTIVE,),
-)

@@ -59,19 +59,6 @@ ACTIONS: dict[Step, Action] = {
     Step.VERIFY: lambda context, journal: verify.verify_and_record(context, journal),
 }
 
-SOURCE_STEPS = frozenset(
-    {
-        Step.CREATE_ROLE,
-        Step.BOUND_WAL,
-        Step.SET_WAL_LEVEL,
-        Step.RESTART_SOURCE,
-        Step.START_SOURCE,
-        Step.FORGET_RESTART,
-        Step.PUBLISH,
-    }
-)
-"""What `prepare` may do: the source, and nothing else."""
-
 
 def context_of(config: Config, feed: FeedConfig, stop: threading.Event | None = None) -> Context:
     """Put a feed together with the hosts it may command."""

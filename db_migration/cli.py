@@ -15,13 +15,14 @@ from rich.console import Console
 
 from db_migration import config as configuration
 from db_migration import log, preflight, release, report, status, verify
-from db_migration.agent import SOURCE_STEPS, Agent, context_of
+from db_migration.agent import Agent, context_of
 from db_migration.config import Config
 from db_migration.context import Context
 from db_migration.errors import DeadlinePassedError, DifferenceFoundError, ExitCode, MigrationError
 from db_migration.journal import Journal
 from db_migration.plan import Step
 from db_migration.postgres import until
+from db_migration.prepare import SOURCE_STEPS
 
 app = typer.Typer(
     name="db-migration",

@@ -17,7 +17,21 @@ from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
 from db_migration.journal import Journal
+from db_migration.plan import Step
 from db_migration.postgres import Connection, hush, rows, run, until, value
+
+SOURCE_STEPS = frozenset(
+    {
+        Step.CREATE_ROLE,
+        Step.BOUND_WAL,
+        Step.SET_WAL_LEVEL,
+        Step.RESTART_SOURCE,
+        Step.START_SOURCE,
+        Step.FORGET_RESTART,
+        Step.PUBLISH,
+    }
+)
+"""What `prepare` may do: the source, and nothing else."""
 
 RESTART_DEADLINE_SECONDS = 120
 RELOAD_DEADLINE_SECONDS = 10

@@ -13,6 +13,7 @@ from db_migration.errors import MigrationError
 from db_migration.journal import Journal
 from db_migration.observe import Sight
 from db_migration.plan import Decision, Step
+from db_migration.prepare import SOURCE_STEPS
 
 GOALS = ("following", "verified", "working")
 STALE_SECONDS = 60
@@ -77,20 +78,9 @@ def _state(sight: Sight, decision: Decision | None, error: Exception | None) -> 
     if seen.target.subscription is not None and (decision is None or decision.step not in COPYING):
         paused = decision is not None and decision.step is Step.ENABLE
         return "following" if sight.worker or paused else "broken"
-    return "preparing" if decision is not None and decision.step in PREPARING else "seeding"
+    return "preparing" if decision is not None and decision.step in SOURCE_STEPS else "seeding"
 
 
-PREPARING = frozenset(
-    {
-        Step.CREATE_ROLE,
-        Step.BOUND_WAL,
-        Step.SET_WAL_LEVEL,
-        Step.RESTART_SOURCE,
-        Step.START_SOURCE,
-        Step.FORGET_RESTART,
-        Step.PUBLISH,
-    }
-)
 COPYING = frozenset({Step.DROP_SUBSCRIPTION, Step.DROP_SLOT, Step.SEED, Step.SWAP_MIRROR})
 
 

@@ -17,12 +17,15 @@ COMMON = Path(__file__).with_name("airbyte.sql")
 def scenario(
     pg13: PgServer, pg17: PgServer, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Scenario]:
-    """A fresh source, filled by the `setup.sql` beside the test, and a target as Pulumi leaves
-    it.
+    """A fresh source and a target as Pulumi leaves it.
+
+    The source is filled by the `setup.sql` beside the test, or else by the common one and by what
+    the test's `additions.sql` adds to it.
     """
     found = Scenario(pg13, pg17, tmp_path)
-    own = Path(str(request.path)).with_name("setup.sql")
-    found.reset((own if own.exists() else COMMON).read_text())
+    own, additions = (request.path.with_name(f"{name}.sql") for name in ("setup", "additions"))
+    filling = own if own.exists() else COMMON
+    found.reset(filling.read_text() + (additions.read_text() if additions.exists() else ""))
     yield found
     for stop in found.stops:
         stop()

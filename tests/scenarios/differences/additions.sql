@@ -1,0 +1,21 @@
+-- One table for each difference that a test makes, so that none hides another.
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE TABLE "null or empty" (id int PRIMARY KEY, "a b" text);
+CREATE TABLE aliases (id int PRIMARY KEY, name text, key text, hash text, each text, t text, wanted text);
+INSERT INTO aliases VALUES (1, 'name', 'key', 'hash', 'each', 't', 'wanted');
+CREATE TABLE swapped (id int PRIMARY KEY, value text);
+CREATE TABLE keyless (value text);
+CREATE TABLE composite (a text, b int, value jsonb, PRIMARY KEY (a, b));
+CREATE TABLE no_default (id int PRIMARY KEY, value text DEFAULT 'x');
+CREATE TABLE narrow (id int PRIMARY KEY, value text);
+CREATE TABLE lost_column (id int PRIMARY KEY, value text);
+CREATE TABLE lost (id int PRIMARY KEY);
+CREATE TABLE owned (id int PRIMARY KEY);
+CREATE TABLE granted (id int PRIMARY KEY);
+CREATE TABLE many (id int PRIMARY KEY, value int);
+GRANT SELECT ON swapped TO PUBLIC;
+INSERT INTO "null or empty" VALUES (1, NULL), (2, '');
+INSERT INTO swapped VALUES (1, 'one'), (2, 'two'), (3, 'three');
+INSERT INTO keyless VALUES ('same'), ('same'), ('other');
+INSERT INTO composite VALUES ('it''s, "odd"', 1, '{"a": 1, "b": 2}');
+INSERT INTO many SELECT n, n FROM generate_series(1, 100) n;
