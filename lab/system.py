@@ -26,9 +26,6 @@ PACKAGES = {
 }
 """Program on PATH -> Debian package that brings it."""
 
-_STARTED: list[subprocess.Popen[bytes]] = []
-# The engine outlives us on purpose; without a reference Python warns of a child that it lost.
-
 ENGINE_DEADLINE = 60.0
 """Seconds until a dockerd that was just started answers."""
 
@@ -94,16 +91,19 @@ def _start_engine() -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with step("starting dockerd (no engine answered)") as current, log.open("ab") as sink:
         current.detail = f"log: {log}"
-        engine = subprocess.Popen(
-            [shutil.which("dockerd", path=search_path()) or "dockerd", "--log-level=warn"],
+        # A child of ours that outlives us would be a ResourceWarning at our own end.
+        subprocess.run(
+            [
+                *("setsid", "--fork"),
+                shutil.which("dockerd", path=search_path()) or "dockerd",
+                *("--log-level=warn", f"--pidfile={dockerd_pid_file()}"),
+            ],
+            check=True,
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
             env=environment(),
         )
-        _STARTED.append(engine)
-        dockerd_pid_file().write_text(f"{engine.pid}\n")
         try:
             Retrying(
                 stop=stop_after_delay(ENGINE_DEADLINE),
@@ -125,7 +125,7 @@ def stop_engine() -> bool:
     if not file.exists():
         return False
     pid = int(file.read_text())
-    file.unlink()
+    file.unlink(missing_ok=True)
     command = Path(f"/proc/{pid}/comm")
     if not command.exists() or command.read_text().strip() != "dockerd":
         return False
