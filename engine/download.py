@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import tarfile
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -63,11 +63,13 @@ def fetch_cli(pins: Pins, target: Path, say: Say) -> None:
                 if time.monotonic() - spoke > HEARTBEAT_SECONDS:
                     spoke = time.monotonic()
                     say(f"downloading {address}: {done // MEBIBYTE} MiB")
-        with tarfile.open(archive) as packed:
-            packed.extractall(target, filter="data")
-    except (OSError, tarfile.TarError) as error:
+        # Not tarfile: its `filter` is missing in Debian 12's Python 3.11.2.
+        unpack = ["tar", "--extract", "--no-same-owner", "--file", archive, "--directory", target]
+        subprocess.run(unpack, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", b"").decode(errors="replace").strip()
         raise EngineError(
-            found=f"the download of {address} failed: {error}",
+            found=f"the download of {address} failed: {said or error}",
             needed="the complete archive",
             way_out="run `python -m engine ensure` again",
         ) from error
