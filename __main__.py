@@ -1,10 +1,10 @@
-"""The program: settings -> stage -> exports."""
+"""The program: settings -> hosts that answer -> stage -> exports."""
 
 from collections.abc import Callable
 
 import pulumi
 
-from stages import settings, v0, v1, v2
+from stages import reachability, settings, v0, v1, v2
 from stages.models import Stage
 from stages.outputs import StageOutputs
 from stages.settings import Settings
@@ -16,5 +16,6 @@ BUILDERS: dict[Stage, Callable[[Settings], StageOutputs]] = {
 }
 
 loaded = settings.load()
+reachability.check(loaded)
 for name, value in BUILDERS[loaded.stage](loaded).exports().items():
     pulumi.export(name, value)

@@ -1,6 +1,6 @@
 """Helm values and Kubernetes Secrets of an Airbyte that `abctl` installs, for both chart lines.
 
-Every Airbyte has two renderings, standby and active; which of them applies is the epoch's matter.
+Every Airbyte has several renderings; which of them applies is the epoch's matter.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,14 @@ class Rendering(StrEnum):
     """What an installed Airbyte may do."""
 
     STANDBY = "standby"
+    """It answers, on a copy: nothing that starts a sync runs."""
     ACTIVE = "active"
+    PREPARED = "prepared"
+    """Installed, but nothing runs and nothing connects to a database."""
+
+    def on(self, server: str) -> str:
+        """Return the name of this rendering on the database of `server`."""
+        return self if self is Rendering.PREPARED else f"{self}-{server}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +54,7 @@ COMPONENTS: tuple[Component, ...] = (
     Component(v1="server", v2="server", syncs=False),
     Component(v1="temporal", v2="temporal", syncs=False),
     Component(v1="workload-api-server", v2="workloadApiServer", syncs=False),
+    Component(v1="connector-builder-server", v2="connectorBuilderServer", syncs=False),
     Component(v1="worker", v2="worker", syncs=True),
     Component(v1="cron", v2="cron", syncs=True),
     Component(v1="workload-launcher", v2="workloadLauncher", syncs=True),
@@ -79,7 +87,7 @@ def values(chart: Chart, database: ExternalDatabase, rendering: Rendering) -> Va
             **_dataplane_group(chart.line),
         },
         # The bootloader writes and migrates at every install: never point this at the mirror.
-        BOOTLOADER.key(chart.line): {"enabled": True},
+        BOOTLOADER.key(chart.line): {"enabled": rendering is not Rendering.PREPARED},
         **running,
     }
 
@@ -118,6 +126,8 @@ def install_arguments(
 
 
 def _replicas(component: Component, rendering: Rendering) -> int:
+    if rendering is Rendering.PREPARED:
+        return 0
     return 0 if component.syncs and rendering is Rendering.STANDBY else 1
 
 

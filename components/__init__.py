@@ -2,21 +2,44 @@
 
 from components.airbyte_abctl import AirbyteAbctl, AirbyteAbctlArgs
 from components.airbyte_compose import AirbyteCompose
+from components.airbyte_databases import Passwords
 from components.compose_args import AirbyteComposeArgs, ProdMode
-from components.core_worker import CoreWorker, CoreWorkerArgs, Endpoint
-from components.db_migration import DbMigration, DbMigrationArgs
-from components.db_migration_config import FeedArgs
+from components.core_worker import CoreWorker
+from components.database_server import DatabaseServer, DatabaseServerArgs, Endpoint
+from components.db_migration import (
+    DbMigration,
+    DbMigrationArgs,
+    OperatorTools,
+    OperatorToolsArgs,
+)
+from components.db_migration_config import (
+    AbctlInstance,
+    Active,
+    ComposeInstance,
+    CutOver,
+    FeedArgs,
+    Landscape,
+)
 from components.guard import GuardArgs, guard
-from components.host import Host, HostArgs, Ssh
+from components.host import Host, HostArgs, Script, Ssh
+from components.intermediary import Intermediary
 from components.postgres_server import PostgresServer, PostgresServerArgs, ServerKind
+from components.prod_path import ComposeSource
+from components.script_container import execute
 
 __all__ = [
+    "AbctlInstance",
+    "Active",
     "AirbyteAbctl",
     "AirbyteAbctlArgs",
     "AirbyteCompose",
     "AirbyteComposeArgs",
+    "ComposeInstance",
+    "ComposeSource",
     "CoreWorker",
-    "CoreWorkerArgs",
+    "CutOver",
+    "DatabaseServer",
+    "DatabaseServerArgs",
     "DbMigration",
     "DbMigrationArgs",
     "Endpoint",
@@ -24,10 +47,17 @@ __all__ = [
     "GuardArgs",
     "Host",
     "HostArgs",
+    "Intermediary",
+    "Landscape",
+    "OperatorTools",
+    "OperatorToolsArgs",
+    "Passwords",
     "PostgresServer",
     "PostgresServerArgs",
     "ProdMode",
+    "Script",
     "ServerKind",
     "Ssh",
+    "execute",
     "guard",
 ]

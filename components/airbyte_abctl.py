@@ -1,6 +1,7 @@
 """An Airbyte that `abctl` runs in a kind cluster on one host."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -15,7 +16,7 @@ from components.host import HOSTCTL, Host, Script
 
 @dataclass(frozen=True, kw_only=True)
 class AirbyteAbctlArgs:
-    """One Airbyte, its database, and its credentials."""
+    """One Airbyte, the databases it may run on, and its credentials."""
 
     host: Host
     chart: Chart
@@ -25,18 +26,24 @@ class AirbyteAbctlArgs:
     low_resource: bool
     public_host: str | None
     """Name under which people open it, besides localhost."""
-    database: ExternalDatabase
+    databases: Mapping[str, ExternalDatabase]
+    """By the name of the server; it may become standby or active on each of them."""
+    default: str
+    """Rendering (`Rendering.on`) that is installed as long as the host has been told no epoch."""
+    prepared: bool = False
+    """Whether there is a rendering in which it is installed and nothing runs."""
     database_user: str
+    """The instance's own login role."""
     database_password: pulumi.Input[str]
     admin_password: pulumi.Input[str]
     client_secret: pulumi.Input[str]
 
 
 class AirbyteAbctl(pulumi.ComponentResource):
-    """Both renderings of an Airbyte on its host, and the one that its epoch asks for installed.
+    """All renderings of an Airbyte on its host, and the one that its epoch asks for installed.
 
     Which one that is, is no input: the host-side script decides, so that `pulumi up` can not undo
-    what happened at night. Without an epoch it is the standby.
+    what happened at night. Without an epoch it is the default.
     """
 
     TYPE = "airbyte-migration:index:AirbyteAbctl"
@@ -50,17 +57,10 @@ class AirbyteAbctl(pulumi.ComponentResource):
         """Upload the renderings that `args` describe and apply one of them."""
         super().__init__(self.TYPE, name, None, opts)
         self.url = args.url or f"http://{args.host.args.ssh.address}:{args.port}"
-        contents = {
-            **{
-                path: content
-                for rendering in Rendering
-                for path, content in _rendering(args, rendering).items()
-            },
-            "auth.yaml": _auth_secret(args),
-        }
+        contents = _contents(args)
         uploads = [
             args.host.put(
-                f"{name}-{path.replace('/', '-').rpartition('.')[0]}",
+                f"{name}-{path.partition('.')[0].replace('/', '-')}",
                 f"{name}/{path}",
                 content,
                 parent=self,
@@ -68,9 +68,7 @@ class AirbyteAbctl(pulumi.ComponentResource):
             )
             for path, content in contents.items()
         ]
-        service = args.host.put(
-            f"{name}-service", "services/airbyte", f"abctl {name}\n", parent=self
-        )
+        service = args.host.put(f"{name}-service", "services/abctl", f"abctl {name}\n", parent=self)
         self.installed = args.host.run(
             f"{name}-installed",
             Script(
@@ -86,15 +84,30 @@ class AirbyteAbctl(pulumi.ComponentResource):
         self.register_outputs({"url": self.url, "chart": args.chart.version})
 
 
-def _rendering(args: AirbyteAbctlArgs, rendering: Rendering) -> dict[str, pulumi.Input[str]]:
-    values = chart_values.values(args.chart, args.database, rendering)
+def _contents(args: AirbyteAbctlArgs) -> dict[str, pulumi.Input[str]]:
+    """Return all files of the instance by their path."""
+    found: dict[str, pulumi.Input[str]] = {}
+    for server, database in args.databases.items():
+        for rendering in (Rendering.STANDBY, Rendering.ACTIVE):
+            found |= _rendering(args, rendering, rendering.on(server), database)
+    if args.prepared:
+        # The chart wants some database; nothing runs that would connect to it.
+        database = next(iter(args.databases.values()))
+        found |= _rendering(args, Rendering.PREPARED, Rendering.PREPARED, database)
+    return found | {"auth.yaml": _auth_secret(args), "default": f"{args.default}\n"}
+
+
+def _rendering(
+    args: AirbyteAbctlArgs, rendering: Rendering, folder: str, database: ExternalDatabase
+) -> dict[str, pulumi.Input[str]]:
+    values = chart_values.values(args.chart, database, rendering)
     arguments = chart_values.install_arguments(
         args.chart, port=args.port, low_resource=args.low_resource, host=args.public_host
     )
     return {
-        f"{rendering}/values.yaml": yaml.safe_dump(values),
-        f"{rendering}/install.args": "\n".join(arguments) + "\n",
-        f"{rendering}/secrets.yaml": pulumi.Output.secret(args.database_password).apply(
+        f"{folder}/values.yaml": yaml.safe_dump(values),
+        f"{folder}/install.args": "\n".join(arguments) + "\n",
+        f"{folder}/secrets.yaml": pulumi.Output.secret(args.database_password).apply(
             lambda password: yaml.safe_dump(
                 chart_values.config_secret(user=args.database_user, password=password)
             )

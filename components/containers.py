@@ -71,6 +71,14 @@ def plain_file(path: str, content: pulumi.Input[str]) -> docker.ContainerUploadA
     return docker.ContainerUploadArgs(file=path, content=content, permissions="0644")
 
 
+def beside(network: docker.Network | None, *, alias: str) -> dict[str, Any]:
+    """Return how to reach a server of ours on its network; without one, on the host's own."""
+    if network is None:
+        return {"network_mode": "host"}
+    joined = docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=[alias])
+    return {"networks_advanced": [joined]}
+
+
 def volume(name: str, volume_name: str, place: Place) -> docker.Volume:
     """Declare a volume that outlives every `destroy` and every removal from the program."""
     kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True)

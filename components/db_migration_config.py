@@ -1,19 +1,29 @@
-"""The DB Migration Script's configuration file, as its container finds it. No secret is in it."""
+"""The DB Migration Script's configuration as its container finds it; secrets are files apart."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airbyte import compose
-from components.core_worker import AIRBYTE_ROLE, CONTROL, MIGRATION_ROLE, MIRROR, WORKING, Endpoint
+import pulumi
+
+from airbyte import chart_values, compose
+from components.airbyte_databases import (
+    AIRBYTE_ROLE,
+    CONTROL,
+    MIGRATION_ROLE,
+    MIRROR,
+    TEMPORAL,
+    WORKING,
+)
+from components.database_server import DatabaseServer, Endpoint
 from components.host import Host
 
-CONFIG_FILE = "/etc/db-migration/config.json"
-KNOWN_HOSTS_FILE = "/etc/db-migration/known_hosts"
-SECRETS_FOLDER = "/run/db-migration/secrets"
-AGENT_KEY_FILE = f"{SECRETS_FOLDER}/agent_key"
-MIGRATION_PASSWORD_FILE = f"{SECRETS_FOLDER}/migration"
-OWNER_PASSWORD_FILE = f"{SECRETS_FOLDER}/source_owner"
+FOLDER = "/etc/db-migration"
+KNOWN_HOSTS_FILE = f"{FOLDER}/known_hosts"
+AGENT_KEY_FILE = "/run/db-migration/agent_key"
+PROD = "prod"
+"""Name of compose's database: a source only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +32,7 @@ class FeedArgs:
 
     name: str
     source: str
-    """Name of the source database, for people and for the journal."""
+    """`prod`, or the name of a database server."""
     target: str
     """Name of the target server; the slot on the source is called after it."""
     mode: str
@@ -34,19 +44,76 @@ class FeedArgs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sides:
-    """Who is at the two ends of a feed."""
+class ComposeInstance:
+    """The Airbyte of Docker Compose, on its own database."""
+
+    name: str
+    host: Host
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbctlInstance:
+    """An Airbyte that runs on whichever server lets its role in."""
+
+    name: str
+    host: Host
+    port: int
+    role: str
+    client_secret: pulumi.Input[str]
+
+    @property
+    def client_secret_file(self) -> str:
+        """Return the path below the folder."""
+        return f"secrets/{self.name}-client"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Active:
+    """Which Airbyte works, and on which database."""
+
+    database: str
+    airbyte: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutOver:
+    """What the planned move ends in."""
+
+    to: Active
+    drain_seconds: int
+    """How long running syncs may take to end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landscape:
+    """The whole deployment, as every script container is told it."""
 
     deployment: str
-    source: Host
-    reader: Host | None
-    """Host of the Airbyte that runs on the working database."""
-    source_endpoint: Endpoint
-    """The source as agent and target's server reach it: the tunnel."""
-    target_endpoint: Endpoint
+    servers: Sequence[DatabaseServer]
+    compose: ComposeInstance
+    abctl: Sequence[AbctlInstance]
+    """The standby comes last."""
+    cut_over: CutOver | None
+
+    @property
+    def commanded(self) -> list[Host]:
+        """Hosts with an Airbyte, each once: what the agents stop, start and activate."""
+        hosts = [self.compose.host, *(instance.host for instance in self.abctl)]
+        return list({host.name: host for host in hosts}.values())
 
 
-def known_hosts(hosts: list[Host]) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Viewpoint:
+    """Where a script container stands."""
+
+    host: Host
+    server: DatabaseServer | None
+    """The server beside it, whose copy it makes."""
+    prod: Endpoint | None
+    """Compose's database at the near end of the tunnel."""
+
+
+def known_hosts(hosts: Sequence[Host]) -> str:
     """Return known_hosts for the private addresses, with the keys that the operator trusts."""
     return "".join(
         f"{_bracketed(host.args.private_address, host.args.private_ssh_port)}"
@@ -55,49 +122,147 @@ def known_hosts(hosts: list[Host]) -> str:
     )
 
 
-def render(sides: Sides, feed: FeedArgs) -> str:
+def render(landscape: Landscape, here: Viewpoint, feeds: Sequence[FeedArgs]) -> str:
     """Return the configuration file."""
-    migration = {"user": MIGRATION_ROLE, "password_file": MIGRATION_PASSWORD_FILE}
-    control = {**_endpoint(sides.target_endpoint), "database": CONTROL, **migration}
+    own = here.server or landscape.servers[0]
     document = {
-        "deployment": sides.deployment,
-        "control": control,
-        "feeds": [
+        "deployment": landscape.deployment,
+        "here": here.host.name,
+        "control": {**_endpoint(_seen(own, here)), "database": CONTROL, **_migration()},
+        "feeds": [_feed(feed, landscape, here) for feed in feeds],
+        "servers": [_server(server, here) for server in landscape.servers],
+        "instances": [
             {
-                "name": feed.name,
-                "mode": feed.mode,
-                "allow_source_restart": feed.allow_source_restart,
-                "source": {"name": feed.source, **_source(sides, migration)},
-                "target": {
-                    "name": feed.target,
-                    **_endpoint(sides.target_endpoint),
-                    "database": MIRROR,
-                    **migration,
-                    "owner_role": AIRBYTE_ROLE,
-                },
-                "working_database": {
-                    "name": WORKING,
-                    "owner_role": AIRBYTE_ROLE,
-                    "refresh_hours": feed.refresh_hours,
-                    "reader_host_control": _host_control(sides.reader) if sides.reader else None,
-                },
-            }
+                "name": landscape.compose.name,
+                "kind": "compose",
+                "host": landscape.compose.host.name,
+                "database": PROD,
+                "host_control": _host_control(landscape.compose.host),
+            },
+            *(_abctl(instance) for instance in landscape.abctl),
         ],
-        "verify_every_seconds": feed.verify_every_seconds,
+        "initial": {"database": PROD, "airbyte": landscape.compose.name},
+        **_cut_over(landscape.cut_over),
+        **_pace(feeds),
     }
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
-def _source(sides: Sides, migration: dict[str, str]) -> dict[str, Any]:
-    endpoint = sides.source_endpoint
+def _feed(feed: FeedArgs, landscape: Landscape, here: Viewpoint) -> dict[str, Any]:
+    servers = {server.name: server for server in landscape.servers}
     return {
-        **_endpoint(endpoint),
-        "database": compose.DATABASE_NAME,
-        "owner": {"user": compose.DATABASE_OWNER, "password_file": OWNER_PASSWORD_FILE},
-        "reader": migration,
-        "address_for_subscriber": {"host": endpoint.host, "port": endpoint.port},
-        "host_control": _host_control(sides.source),
+        "name": feed.name,
+        "mode": feed.mode,
+        "allow_source_restart": feed.allow_source_restart,
+        "source": {
+            "name": feed.source,
+            **(_prod(landscape, here) if feed.source == PROD else _direct(servers, feed, here)),
+        },
+        "target": {
+            "name": feed.target,
+            **_endpoint(_seen(servers[feed.target], here)),
+            "database": MIRROR,
+            **_migration(),
+            "owner_role": AIRBYTE_ROLE,
+        },
+        "working_database": _working(feed, landscape),
     }
+
+
+def _working(feed: FeedArgs, landscape: Landscape) -> dict[str, Any] | None:
+    """Nobody stands by on the copy that the cut-over makes prod's."""
+    moves_prod = landscape.cut_over is not None and feed.target == landscape.cut_over.to.database
+    if feed.source == PROD and moves_prod:
+        return None
+    return {
+        "name": WORKING,
+        "owner_role": AIRBYTE_ROLE,
+        "refresh_hours": feed.refresh_hours,
+        "reader_host_control": _host_control(landscape.abctl[-1].host) if landscape.abctl else None,
+    }
+
+
+def _prod(landscape: Landscape, here: Viewpoint) -> dict[str, Any]:
+    if here.prod is None:
+        msg = f"a feed from `{PROD}` must have a tunnel, got none"
+        raise ValueError(msg)
+    return {
+        **_endpoint(here.prod),
+        "database": compose.DATABASE_NAME,
+        "owner": {"user": compose.DATABASE_OWNER, "password_file": _secret("source_owner")},
+        "reader": _migration(),
+        "address_for_subscriber": {"host": here.prod.host, "port": here.prod.port},
+        "host_control": _host_control(landscape.compose.host),
+    }
+
+
+def _direct(
+    servers: Mapping[str, DatabaseServer], feed: FeedArgs, here: Viewpoint
+) -> dict[str, Any]:
+    source = _seen(servers[feed.source], here)
+    return {
+        **_endpoint(source),
+        "database": WORKING,
+        "owner": _migration(),
+        "reader": _migration(),
+        "address_for_subscriber": {"host": source.host, "port": source.port},
+        "host_control": None,
+    }
+
+
+def _server(server: DatabaseServer, here: Viewpoint) -> dict[str, Any]:
+    return {
+        "name": server.name,
+        **_endpoint(_seen(server, here)),
+        **_migration(),
+        "control_database": CONTROL,
+        "database": WORKING,
+        "mirror": MIRROR,
+        "temporal": list(TEMPORAL),
+        "owner_role": AIRBYTE_ROLE,
+    }
+
+
+def _abctl(instance: AbctlInstance) -> dict[str, Any]:
+    return {
+        "name": instance.name,
+        "kind": "abctl",
+        "host": instance.host.name,
+        "role": instance.role,
+        "host_control": _host_control(instance.host),
+        "url": f"http://{instance.host.args.private_address}:{instance.port}",
+        "client_id": chart_values.CLIENT_ID,
+        "client_secret_file": f"{FOLDER}/{instance.client_secret_file}",
+    }
+
+
+def _cut_over(cut_over: CutOver | None) -> dict[str, Any]:
+    if cut_over is None:
+        return {}
+    return {
+        "cutover": {
+            "database": cut_over.to.database,
+            "airbyte": cut_over.to.airbyte,
+            "drain_seconds": cut_over.drain_seconds,
+        }
+    }
+
+
+def _pace(feeds: Sequence[FeedArgs]) -> dict[str, Any]:
+    seconds = [feed.verify_every_seconds for feed in feeds]
+    return {"verify_every_seconds": min(seconds)} if seconds else {}
+
+
+def _seen(server: DatabaseServer, here: Viewpoint) -> Endpoint:
+    return server.local if server is here.server else server.private
+
+
+def _migration() -> dict[str, str]:
+    return {"user": MIGRATION_ROLE, "password_file": _secret("migration")}
+
+
+def _secret(name: str) -> str:
+    return f"{FOLDER}/secrets/{name}"
 
 
 def _endpoint(endpoint: Endpoint) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class Host(pulumi.ComponentResource):
         name: str,
         script: Script,
         *,
-        parent: pulumi.Resource,
+        parent: pulumi.Resource | None,
         depends_on: list[pulumi.Resource] | None = None,
     ) -> remote.Command:
         """Declare a command on this host."""
@@ -157,10 +157,16 @@ class Host(pulumi.ComponentResource):
         parent: pulumi.Resource,
         mode: str = "0644",
     ) -> remote.Command:
-        """Write a file below the state folder, whole or not at all."""
+        """Write a file below the state folder, whole or not at all; it goes with the resource."""
         return self.run(
-            name,
-            Script(run=f"{HOSTCTL} put {path} {mode}", stdin=content),
-            parent=parent,
-            depends_on=[self.hostctl],
+            name, written(path, content, mode=mode), parent=parent, depends_on=[self.hostctl]
         )
+
+
+def written(path: str, content: pulumi.Input[str], *, mode: str) -> Script:
+    """Return the script that writes a file below the state folder."""
+    return Script(
+        run=f"{HOSTCTL} put {path} {mode}",
+        stdin=content,
+        delete=f"rm -f {STATE_FOLDER}/{path}",
+    )

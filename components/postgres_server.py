@@ -135,6 +135,8 @@ def server_command() -> list[str]:
         "log_min_error_statement": "panic",
         # So that a copy that was promoted can feed the next one without a restart.
         "wal_level": "logical",
+        # A reader that is gone for good must not fill the disk: its copy is made again.
+        "max_slot_wal_keep_size": "8GB",
         "max_connections": "200",
     }
     return [

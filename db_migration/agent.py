@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import psycopg
 import structlog
 
 from db_migration import (
+    epoch,
     follow,
     observe,
     plan,
     prepare,
     seed,
     sequences,
+    standby,
+    state,
     status,
     verify,
     working,
@@ -28,6 +33,8 @@ from db_migration.plan import Step
 
 PAUSE_AFTER_ERROR_SECONDS = 2.0
 LOOKS_UNTIL_STALLED = 10
+EPOCH_SECONDS = 30
+"""How often other servers are asked for a higher epoch."""
 log = structlog.get_logger()
 
 Action = Callable[[Context, Journal], object]
@@ -55,6 +62,7 @@ ACTIONS: dict[Step, Action] = {
     Step.DROP_NEXT_WORKING: lambda context, _: working.drop_next(context),
     Step.CLONE_WORKING: lambda context, _: working.clone(context),
     Step.SWAP_WORKING: working.swap,
+    Step.ADMIT_READER: lambda context, _: standby.admit(context),
     Step.START_READER: working.start_reader,
     Step.VERIFY: lambda context, journal: verify.verify_and_record(context, journal),
 }
@@ -85,15 +93,23 @@ class Agent:
         self._said: str | None = None
         self._reported: str | None = None
         self._without_worker = 0
+        self._active: state.Active | None = None
+        self._peers_asked: float | None = None
+        self._lag_seen: dict[str, object] | None = None
+        """What a failover says of the rows that may be lost, when the source is dead."""
 
     def run(self) -> None:
-        """Go on until SIGTERM; no outage ends the loop.
+        """Go on until SIGTERM, or until the configuration has changed; no outage ends the loop.
 
         A step that comes twice in a row has not done what it should: it waits its turn, or the loop
         would run hot.
         """
         before: Step | None = None
         while not self.context.stop.is_set():
+            if self.context.config.outdated():
+                self._log.info("the configuration has changed: ending, to be started with it")
+                self.context.stop.set()
+                break
             try:
                 step = self.once()
             except Stopping:
@@ -125,6 +141,7 @@ class Agent:
         """
         if not self._open:
             self._try_open()
+        self._ask_peers()
         sight = self._look()
         try:
             decision = plan.next_step(sight.planner)
@@ -150,12 +167,28 @@ class Agent:
     def _look(self) -> observe.Sight:
         """Observe, and count for how long the subscription has had no worker."""
         stalled = self._without_worker >= LOOKS_UNTIL_STALLED
-        sight = observe.look(self.context, self.journal, stalled=stalled)
+        sight = observe.look(self.context, self.journal, stalled=stalled, known=self._active)
+        self._active = sight.planner.active
         target = sight.planner.target
         follows = target is not None and target.subscription is not None
         missing = follows and not sight.worker and sight.planner.source is not None
         self._without_worker = self._without_worker + 1 if missing and not stalled else 0
         return sight
+
+    def _ask_peers(self) -> None:
+        """Take over a higher epoch, before the first step and then now and again.
+
+        An active server that was away may have been replaced: it must hear of that first.
+        """
+        config, now = self.context.config, time.monotonic()
+        asked = self._peers_asked
+        if not config.servers or (asked is not None and now - asked < EPOCH_SECONDS):
+            return
+        try:
+            epoch.copy_from_peers(config)
+            self._peers_asked = now
+        except (MigrationError, psycopg.Error) as error:
+            self._log.debug("epoch is not copied", error=_short(error))
 
     def _act(
         self, sight: observe.Sight, decision: plan.Decision, outage: MigrationError | None
@@ -173,6 +206,8 @@ class Agent:
                     needed="one process at a time",
                     way_out="nothing to do: this is tried again by itself",
                 )
+            if self._overtaken(sight):
+                return
             self._save(status.describe(self.context, sight, decision, outage))
             self.journal.event(decision.step, "started", decision.why)
             try:
@@ -182,18 +217,34 @@ class Agent:
                 raise
             self.journal.event(decision.step, "done", "")
 
+    def _overtaken(self, sight: observe.Sight) -> bool:
+        """Tell whether the epoch has changed since the look: a failover held the lock meanwhile.
+
+        A step decided before it could shut the new active Airbyte out of its database.
+        """
+        seen = sight.planner.active
+        if seen is None:
+            return False
+        with self.context.control.connect() as connection:
+            return epoch.here(self.context.config, connection).epoch != seen.epoch
+
     def _try_open(self) -> None:
         try:
             self.journal.open()
             self._open = True
+            found = self.journal.state()
+            self._lag_seen = found[0].get("lag_seen") if found else None
         except (UnreachableError, psycopg.OperationalError) as error:
             self._log.debug("journal is not reachable yet", error=_short(error))
 
     def _save(self, state: dict[str, object]) -> None:
         """Keep the state for `status`; without the target there is nowhere to keep it."""
+        lag = state.get("lag")
+        if isinstance(lag, dict):
+            self._lag_seen = {**lag, "at": datetime.now(UTC).isoformat(timespec="seconds")}
         if self._open:
             try:
-                self.journal.save_state(state)
+                self.journal.save_state({**state, "lag_seen": self._lag_seen})
             except (UnreachableError, psycopg.OperationalError) as error:
                 self._log.debug("state is not saved", error=_short(error))
 

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import psycopg
 import typer
 from rich.console import Console
 
+from db_migration import cli_sides, epoch, log, preflight, release, report, status, verify
 from db_migration import config as configuration
-from db_migration import log, preflight, release, report, status, verify
 from db_migration.agent import Agent, context_of
+from db_migration.cli_base import DEFAULT, AsJson, ConfigPath, reported
 from db_migration.config import Config
 from db_migration.context import Context
-from db_migration.errors import DeadlinePassedError, DifferenceFoundError, ExitCode, MigrationError
+from db_migration.errors import DeadlinePassedError, DifferenceFoundError, ExitCode
 from db_migration.journal import Journal
 from db_migration.plan import Step
 from db_migration.postgres import until
 from db_migration.prepare import SOURCE_STEPS
+from db_migration.watch import watch
 
 app = typer.Typer(
     name="db-migration",
@@ -30,11 +29,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli_sides.add_to(app)
 
-ConfigPath = Annotated[Path, typer.Option("--config", help="Configuration file (JSON).")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be undone.")]
-DEFAULT = configuration.DEFAULT_PATH
 PROGRESS_SECONDS = 5.0
 
 
@@ -46,38 +43,14 @@ def main(
     ] = DEFAULT,
 ) -> None:
     """Copies Airbyte's database to another server, keeps the copy in step and proves it equal."""
-    names = ("preflight", "prepare", "run", "status", "verify", "release")
+    names = [command.name for command in app.registered_commands if command.name]
     context.default_map = {name: {"config": str(config)} for name in names}
-
-
-@contextmanager
-def _reported(as_json: bool) -> Iterator[None]:
-    """Turn an error into its three parts and its exit code.
-
-    Stdout holds one JSON document at most: who found a difference has printed it already.
-    """
-    log.configure()
-    try:
-        yield
-    except MigrationError as error:
-        if as_json and not isinstance(error, DeadlinePassedError | DifferenceFoundError):
-            report.print_json({"error": error.as_dict()})
-        Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(error.exit_code) from None
-    except psycopg.Error as error:
-        found = status.error_dict(error)
-        if as_json:
-            report.print_json({"error": found})
-        Console(stderr=True, highlight=False).print(
-            f"error: {found['found']}", markup=False, soft_wrap=True
-        )
-        raise typer.Exit(ExitCode.UNEXPECTED) from None
 
 
 @app.command("preflight")
 def preflight_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     """Check, without changing anything, whether each feed can work."""
-    with _reported(as_json):
+    with reported(as_json):
         loaded = configuration.load(config)
         found = {feed.name: preflight.preflight(context_of(loaded, feed)) for feed in loaded.feeds}
         if as_json:
@@ -96,7 +69,7 @@ def preflight_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> 
 @app.command("prepare")
 def prepare_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     """Make the source fit for a feed (also after a release): role, wal_level, publication."""
-    with _reported(as_json):
+    with reported(as_json):
         loaded = configuration.load(config)
         done = {feed.name: _prepare(context_of(loaded, feed)) for feed in loaded.feeds}
         if as_json:
@@ -124,13 +97,18 @@ def run_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     """
     if as_json:
         log.configure(people=False)
-    with _reported(as_json):
+    with reported(as_json):
         loaded = configuration.load(config)
+        if not loaded.feeds:
+            cli_sides.idle(loaded)
+            return
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         agents = [Agent(context_of(loaded, feed, stop)) for feed in loaded.feeds]
         threads = [threading.Thread(target=agent.run, name=agent.name) for agent in agents[1:]]
+        if loaded.servers:
+            threads.append(threading.Thread(target=watch, args=(loaded, stop), name="watch"))
         for thread in threads:
             thread.start()
         agents[0].run()
@@ -148,7 +126,7 @@ def status_command(
     deadline: Annotated[float, typer.Option(help="Give up waiting after so many seconds.")] = 600,
 ) -> None:
     """Show the state of every feed, or wait for one."""
-    with _reported(as_json):
+    with reported(as_json):
         loaded = configuration.load(config)
         goals = [goal for goal in wait.split(",") if goal]
         if unknown := sorted(set(goals) - set(status.GOALS)):
@@ -190,10 +168,10 @@ def _wait(config: Config, goals: list[str], deadline: float) -> list[str]:
 @app.command("verify")
 def verify_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     """Compare source and mirror now: definitions, rights, sequences, every row."""
-    with _reported(as_json):
+    with reported(as_json):
         loaded = configuration.load(config)
         results = []
-        for feed in loaded.feeds:
+        for feed in epoch.live_feeds(loaded):
             context = context_of(loaded, feed)
             result = verify.verify_and_record(context, Journal(context.control, feed.name))
             results.append({"name": feed.name, **result})
@@ -216,7 +194,7 @@ def release_command(
     config: ConfigPath = DEFAULT, as_json: AsJson = False, dry_run: DryRun = False
 ) -> None:
     """Undo everything that the feeds did on the source's database server."""
-    with _reported(as_json):
+    with reported(as_json):
         loaded = configuration.load(config)
         found = []
         for feed in loaded.feeds:

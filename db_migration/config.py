@@ -1,13 +1,23 @@
 """The configuration: one JSON file without secrets; passwords are files that it names."""
 
+# size: one document, shown in one place
+
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from db_migration.errors import ConfigError
 
@@ -51,11 +61,15 @@ class Login(Model):
 
     def password(self) -> str:
         """Read the password; a rotated file counts from the next connection on."""
-        try:
-            return self.password_file.read_text().rstrip("\n")
-        except OSError as error:
-            problem = f"password file of `{self.user}` must be readable: {error.strerror}"
-            raise ConfigError(str(self.password_file), [problem]) from None
+        return _secret(self.password_file, f"password file of `{self.user}`")
+
+
+def _secret(path: Path, what: str) -> str:
+    """Read a secret; its end of line is an editor's."""
+    try:
+        return path.read_text().rstrip("\n")
+    except OSError as error:
+        raise ConfigError(str(path), [f"{what} must be readable: {error.strerror}"]) from None
 
 
 class Address(Model):
@@ -112,6 +126,11 @@ class WorkingDatabaseConfig(Model):
     reader_host_control: HostControlConfig | None = None
 
 
+def slot_name(target: str) -> str:
+    """Name of the slot on a source, and of the subscription on the target, of a target's feed."""
+    return f"{PUBLICATION}_{target.replace('-', '_')}"
+
+
 class FeedConfig(Model):
     """One continuous copy, source -> target."""
 
@@ -127,7 +146,7 @@ class FeedConfig(Model):
     @property
     def slot(self) -> str:
         """Name of the slot on the source and of the subscription on the target."""
-        return f"{PUBLICATION}_{self.target.name.replace('-', '_')}"
+        return slot_name(self.target.name)
 
     @model_validator(mode="after")
     def _sides_differ(self) -> FeedConfig:
@@ -138,29 +157,138 @@ class FeedConfig(Model):
         return self
 
 
+class ServerConfig(Address, Login):
+    """A PostgreSQL server that can be prod's; all of them have the same roles and databases."""
+
+    name: Name
+    sslmode: SslMode = SslMode.REQUIRE
+    control_database: Identifier = "airbyte_migration"
+    database: Identifier = "airbyte"
+    mirror: Identifier = "airbyte_mirror"
+    temporal: tuple[Identifier, ...] = ("temporal", "temporal_visibility")
+    owner_role: Identifier = "airbyte"
+
+
+class InstanceConfig(Model):
+    """An Airbyte, and how its host and its API are reached."""
+
+    name: Name
+    kind: Literal["compose", "abctl"]
+    host: Name
+    database: Name | None = None
+    """Compose's own database server; an abctl's depends on the epoch."""
+    role: Identifier | None = None
+    """The login of an abctl's Airbyte: what a server admits or shuts out."""
+    host_control: HostControlConfig | None = None
+    url: str | None = None
+    client_id: str | None = None
+    client_secret_file: Path | None = None
+
+    def client_secret(self) -> str:
+        """Read the API's secret; a rotated file counts from the next token on."""
+        if self.client_secret_file is None:
+            key = f"instances.{self.name}"
+            problem = "`client_secret_file` is needed to speak to the API"
+            raise ConfigError(key, [problem])
+        return _secret(self.client_secret_file, f"client secret of `{self.name}`")
+
+
+class InitialConfig(Model):
+    """What is active as long as no epoch was written."""
+
+    database: Name
+    airbyte: Name
+
+
+class CutoverConfig(Model):
+    """Where the cut-over leads, and how long jobs may take to end."""
+
+    database: Name
+    airbyte: Name
+    drain_seconds: Annotated[float, Field(gt=0)] = 300
+
+
 class Config(Model):
     """The whole configuration file."""
 
     deployment: Name
     control: ControlConfig
-    feeds: Annotated[tuple[FeedConfig, ...], Field(min_length=1)]
+    feeds: tuple[FeedConfig, ...]
     verify_every_seconds: Annotated[float, Field(gt=0)] = 300
     poll_seconds: Annotated[float, Field(gt=0)] = 2
     catch_up_seconds: Annotated[float, Field(gt=0)] = 30
+    here: str = ""
+    servers: tuple[ServerConfig, ...] = ()
+    instances: tuple[InstanceConfig, ...] = ()
+    initial: InitialConfig | None = None
+    cutover: CutoverConfig | None = None
+
+    _origin: tuple[Path, str] | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _names_differ(self) -> Config:
-        names = [feed.name for feed in self.feeds]
-        if len(set(names)) != len(names):
-            msg = f"feeds must have different names, got {sorted(names)}"
+        for kind, things in (
+            ("feeds", self.feeds),
+            ("servers", self.servers),
+            ("instances", self.instances),
+        ):
+            names = [thing.name for thing in things]
+            if len(set(names)) != len(names):
+                msg = f"{kind} must have different names, got {sorted(names)}"
+                raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Config:
+        if self.servers and self.initial is None:
+            msg = "`servers` need `initial`: which database and Airbyte are active at first"
+            raise ValueError(msg)
+        instances = {instance.name for instance in self.instances}
+        servers = {server.name for server in self.servers}
+        for key, named in (("initial", self.initial), ("cutover", self.cutover)):
+            if named is not None and named.airbyte not in instances:
+                msg = f"`{key}.airbyte` must name one of `instances`, got `{named.airbyte}`"
+                raise ValueError(msg)
+        if self.cutover is not None and self.cutover.database not in servers:
+            msg = f"`cutover.database` must name one of `servers`, got `{self.cutover.database}`"
             raise ValueError(msg)
         return self
+
+    @property
+    def roles(self) -> list[str]:
+        """Login roles of all the Airbytes."""
+        return [instance.role for instance in self.instances if instance.role]
+
+    def server(self, name: str) -> ServerConfig | None:
+        """Return a server by its name; None for a source that is none of ours (`prod`)."""
+        return next((server for server in self.servers if server.name == name), None)
+
+    def instance(self, name: str) -> InstanceConfig | None:
+        """Return an Airbyte by its name."""
+        return next((instance for instance in self.instances if instance.name == name), None)
+
+    def remember(self, path: Path, text: str) -> None:
+        """Keep where this was read from, to see when it is no longer what is there."""
+        self._origin = (path, text)
+
+    def outdated(self) -> bool:
+        """Tell whether the file says something else by now; a file in the making does not count."""
+        if self._origin is None:
+            return False
+        path, text = self._origin
+        try:
+            now = path.read_text()
+            json.loads(now)
+        except (OSError, ValueError):
+            return False
+        return now != text
 
 
 def load(path: Path) -> Config:
     """Read and check the file; raise ConfigError with every problem in it."""
     try:
-        raw: Any = json.loads(path.read_text())
+        text = path.read_text()
+        raw: Any = json.loads(text)
     except OSError as error:
         raise ConfigError(str(path), [f"file must be readable: {error.strerror}"]) from None
     except json.JSONDecodeError as error:
@@ -174,6 +302,7 @@ def load(path: Path) -> Config:
     problems = _unreadable(config)
     if problems:
         raise ConfigError(str(path), problems)
+    config.remember(path, text)
     return config
 
 
@@ -187,19 +316,30 @@ def _problem(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
 
 def _unreadable(config: Config) -> list[str]:
     """Name every file that the configuration points to and that can not be read."""
-    files = {"control.password_file": config.control.password_file}
-    for number, feed in enumerate(config.feeds):
-        at = f"feeds.{number}"
-        files[f"{at}.source.owner.password_file"] = feed.source.owner.password_file
-        files[f"{at}.source.reader.password_file"] = feed.source.reader.password_file
-        files[f"{at}.target.password_file"] = feed.target.password_file
-        if feed.source.host_control:
-            files[f"{at}.source.host_control.key_file"] = feed.source.host_control.key_file
-            files[f"{at}.source.host_control.known_hosts_file"] = (
-                feed.source.host_control.known_hosts_file
-            )
     return [
         f"`{key}`: `{path}` must be a readable file"
-        for key, path in files.items()
-        if not path.is_file()
+        for key, path in _files(config)
+        if path is not None and not path.is_file()
     ]
+
+
+def _files(config: Config) -> Iterator[tuple[str, Path | None]]:
+    """Yield every file that the configuration names, with its key."""
+    yield "control.password_file", config.control.password_file
+    for number, feed in enumerate(config.feeds):
+        at = f"feeds.{number}"
+        yield f"{at}.source.owner.password_file", feed.source.owner.password_file
+        yield f"{at}.source.reader.password_file", feed.source.reader.password_file
+        yield f"{at}.target.password_file", feed.target.password_file
+        yield from _host_files(f"{at}.source.host_control", feed.source.host_control)
+    for number, server in enumerate(config.servers):
+        yield f"servers.{number}.password_file", server.password_file
+    for number, instance in enumerate(config.instances):
+        yield f"instances.{number}.client_secret_file", instance.client_secret_file
+        yield from _host_files(f"instances.{number}.host_control", instance.host_control)
+
+
+def _host_files(at: str, host: HostControlConfig | None) -> Iterator[tuple[str, Path]]:
+    if host is not None:
+        yield f"{at}.key_file", host.key_file
+        yield f"{at}.known_hosts_file", host.known_hosts_file

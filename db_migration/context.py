@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from db_migration.config import Config, FeedConfig
+from db_migration.config import Config, FeedConfig, InstanceConfig
 from db_migration.errors import Stopping
-from db_migration.hosts import HostControl
+from db_migration.hosts import HostControl, SshHostControl
 from db_migration.postgres import Endpoint
+
+
+def over_ssh(instance: InstanceConfig) -> HostControl | None:
+    """Return how an Airbyte's host is commanded."""
+    return SshHostControl(instance.host_control) if instance.host_control else None
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,7 @@ class Context:
     feed: FeedConfig
     source_host: HostControl | None = None
     reader_host: HostControl | None = None
+    instance_host: Callable[[InstanceConfig], HostControl | None] = over_ssh
     stop: threading.Event = field(default_factory=threading.Event)
 
     @property

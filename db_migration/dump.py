@@ -16,6 +16,7 @@ from db_migration.errors import BlockedError
 from db_migration.postgres import Endpoint
 
 DUMP_DEADLINE_SECONDS = 300
+TLS_LIBPQ = "psycopg_binary.libs/libpq-*.so.5*"
 _HEADER = re.compile(
     r"^-- (?:Data for )?Name: (?P<name>.*); Type: (?P<type>.*); Schema: .*$", re.MULTILINE
 )
@@ -125,4 +126,15 @@ def _environment(endpoint: Endpoint, passfile: Path) -> dict[str, str]:
         "PGSSLMODE": endpoint.sslmode,
         "PGCONNECT_TIMEOUT": "10",
         "PGAPPNAME": "airbyte-migration",
+        **_tls(endpoint.sslmode),
     }
+
+
+def _tls(sslmode: str) -> dict[str, str]:
+    """Lend pg_dump the libpq of psycopg: the wheel's own is built without TLS, and says so."""
+    if sslmode in {"disable", "prefer"}:
+        return {}
+    spec = importlib.util.find_spec("psycopg_binary")
+    places = spec.submodule_search_locations if spec is not None else None
+    found = [path for place in places or () for path in Path(place).parent.glob(TLS_LIBPQ)]
+    return {"LD_PRELOAD": str(found[0])} if found else {}

@@ -5,24 +5,69 @@ from __future__ import annotations
 import subprocess
 from typing import Protocol
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from db_migration.config import HostControlConfig
-from db_migration.errors import BlockedError
+from db_migration.errors import BlockedError, MigrationError, UnreachableError
+
+CONNECT_SECONDS = 3
+"""How long a dead host may cost; a living one answers within milliseconds."""
 
 VERB_DEADLINE_SECONDS = 180
-START_AIRBYTE_DEADLINE_SECONDS = 3900
+STATUS_DEADLINE_SECONDS = 20
+INSTALL_DEADLINE_SECONDS = 3900
 """abctl waits for Helm for up to 60 minutes: facts 2.3."""
+
+SSH_FAILED = 255
+REFUSED = ("permission denied", "host key verification failed", "identification has changed")
 
 
 def deadline(verb: str) -> int:
     """Return the seconds after which `verb` counts as failed."""
-    return START_AIRBYTE_DEADLINE_SECONDS if verb == "start airbyte" else VERB_DEADLINE_SECONDS
+    match verb.split():
+        case ["status"]:
+            return STATUS_DEADLINE_SECONDS
+        case ["activate", *_] | ["start", "airbyte" | "abctl"]:
+            return INSTALL_DEADLINE_SECONDS
+        case _:
+            return VERB_DEADLINE_SECONDS
+
+
+class Seen(BaseModel):
+    """Part of what `hostctl status` prints; keys that we do not know are somebody else's."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class InstanceStatus(Seen):
+    """An abctl instance: the epoch and rendering that its host was last told, and what runs."""
+
+    name: str
+    epoch: int = 0
+    rendering: str = ""
+    running: bool = False
+
+
+class Status(Seen):
+    """What a host says about itself."""
+
+    host: str
+    instances: tuple[InstanceStatus, ...] = ()
+    compose: str = "none"
+
+    def instance(self, name: str) -> InstanceStatus | None:
+        """Return one instance, if the host knows it."""
+        return next((found for found in self.instances if found.name == name), None)
 
 
 class HostControl(Protocol):
-    """What the agent may do to a host: the verbs that `hostctl forced` lets through."""
+    """What we may do to a host: the verbs that `hostctl forced` lets through."""
 
     def run(self, verb: str) -> str:
-        """Carry out one of `stop|start database|airbyte`, `status`; return its output."""
+        """Carry out one of `stop|start airbyte|database|abctl`, `activate …`, `status`.
+
+        Raises UnreachableError when the host does not answer, BlockedError when the verb failed.
+        """
 
 
 class SshHostControl:
@@ -40,7 +85,7 @@ class SshHostControl:
             "StrictHostKeyChecking=yes",
             "IdentitiesOnly=yes",
             f"UserKnownHostsFile={config.known_hosts_file}",
-            "ConnectTimeout=10",
+            f"ConnectTimeout={CONNECT_SECONDS}",
             "ServerAliveInterval=10",
         )
         flags = [part for option in options for part in ("-o", option)]
@@ -64,12 +109,57 @@ class SshHostControl:
                 stdin=subprocess.DEVNULL,
                 timeout=deadline(verb),
             )
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError) as error:
-            said = str(getattr(error, "stderr", "") or type(error).__name__).strip()[-300:]
-            raise BlockedError(
-                found=f"`hostctl {verb}` on {self._config.address} failed: {said}",
-                needed="a host that answers on SSH and accepts the agent's key for this verb",
-                way_out="check the host, its authorized_keys (`hostctl authorize agent`) and "
-                "known_hosts; this is tried again by itself",
-            ) from None
+        except subprocess.CalledProcessError as error:
+            raise self._explain(verb, error.returncode, str(error.stderr or "")) from None
+        except subprocess.TimeoutExpired:
+            raise self._silent(verb, f"no end after {deadline(verb)} s") from None
+        except OSError as error:
+            raise self._failed(verb, f"no SSH client: {error.strerror}") from None
         return done.stdout
+
+    def _explain(self, verb: str, code: int, said: str) -> MigrationError:
+        """Tell a host that does not answer from one that refuses, or whose verb failed."""
+        said = said.strip()[-300:] or f"exit code {code}"
+        refused = any(text in said.lower() for text in REFUSED)
+        if code == SSH_FAILED and not refused:
+            return self._silent(verb, said)
+        return self._failed(verb, said)
+
+    def _silent(self, verb: str, said: str) -> UnreachableError:
+        return UnreachableError(
+            found=f"{self._config.address} does not answer on SSH (`hostctl {verb}`): {said}",
+            needed="a host that answers",
+            way_out="look at the host and at the path to it; this is tried again by itself",
+        )
+
+    def _failed(self, verb: str, said: str) -> BlockedError:
+        return BlockedError(
+            found=f"`hostctl {verb}` on {self._config.address} failed: {said}",
+            needed="a host that accepts the agent's key for this verb, and carries it out",
+            way_out="check the host, its authorized_keys (`hostctl authorize agent`) and "
+            "known_hosts; this is tried again by itself",
+        )
+
+
+def status(host: HostControl) -> Status:
+    """Ask a host for its state; raises UnreachableError or BlockedError, as `run` does."""
+    said = host.run("status")
+    try:
+        return Status.model_validate_json(said)
+    except ValidationError:
+        raise BlockedError(
+            found=f"`hostctl status` says what we do not understand: {said.strip()[:120]!r}",
+            needed="one JSON document with `host`, `instances` and `compose`",
+            way_out="run `pulumi up`, which puts the current hostctl on the host",
+        ) from None
+
+
+def reachable(host: HostControl) -> bool:
+    """Tell whether a host answers; one that answers with an error does."""
+    try:
+        host.run("status")
+    except UnreachableError:
+        return False
+    except BlockedError:
+        return True
+    return True

@@ -45,6 +45,8 @@ class Journal:
     def open(self) -> None:
         """Make the tables if they are missing."""
         with self._endpoint.connect() as connection, connection.transaction():
+            # One process after the other: IF NOT EXISTS does not keep two from making the same.
+            run(connection, "SELECT pg_advisory_xact_lock(%s, 0)", (LOCK_CLASS,))
             if value(connection, "SELECT to_regclass('migration.intent')") is None:
                 connection.execute(SCHEMA)
 

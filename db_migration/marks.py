@@ -49,6 +49,20 @@ def working_mark(comment: str | None) -> WorkingMark | None:
     return WorkingMark(found["made_at"], found["source_lsn"], bool(found["complete"]))
 
 
+def active_epoch(comment: str | None) -> int | None:
+    """Read for which epoch a database was promoted; None if it was not."""
+    found = decode(comment)
+    if found is None or found.get("kind") != "active":
+        return None
+    return int(found["epoch"])
+
+
+def write_active(connection: Connection, database: str, epoch: int, reason: str) -> None:
+    """Mark `database` as promoted for an epoch."""
+    body = {"kind": "active", "epoch": epoch, "reason": reason}
+    _comment(connection, sql.SQL("DATABASE {}").format(sql.Identifier(database)), body)
+
+
 def write_mirror(connection: Connection, database: str, mark: Mark) -> None:
     """Mark `database` as a complete copy."""
     body = {"kind": "mirror", "lsn": mark.lsn, "types": mark.types, "tables": dict(mark.tables)}

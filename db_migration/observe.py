@@ -6,9 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
-from db_migration import catalog, marks, sequences, state
+from db_migration import (
+    catalog,
+    epoch,
+    marks,
+    observe_working,
+    plan,
+    sequences,
+    standby,
+    state,
+)
 from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.errors import MigrationError, UnreachableError
@@ -30,13 +38,26 @@ class Sight:
     verification: dict[str, Any] | None = None
 
 
-def look(context: Context, journal: Journal, *, stalled: bool = False) -> Sight:
+def look(
+    context: Context,
+    journal: Journal,
+    *,
+    stalled: bool = False,
+    known: state.Active | None = None,
+) -> Sight:
     """Observe the feed; a server that does not answer becomes None.
 
-    Whether the subscription is stalled only shows over time, so the caller has to know it.
+    Whether the subscription is stalled only shows over time, so the caller has to know it; and
+    which epoch the target's server knew when it last answered. A feed that has to wait looks no
+    further: its source may be dead for good.
     """
     feed = context.feed
-    sight = Sight(state.Observed(None, None, policy(context)))
+    sight = _who_is_active(context, journal, known)
+    first = sight.planner
+    if sight.unreachable and first.active is None and context.config.servers:
+        return sight
+    if plan.not_live(first) or plan.paused(first):
+        return sight
     sequences_there: list[catalog.Sequence] = []
     try:
         with context.owner.connect() as connection:
@@ -48,26 +69,53 @@ def look(context: Context, journal: Journal, *, stalled: bool = False) -> Sight:
         sight.unreachable.append(_as_unreachable("source", error))
     try:
         with context.control.connect() as connection:
-            intents = journal.intents(connection)
+            intent = _intent(journal, connection)
             last = journal.last_verification(connection)
             seen_target = target(context, connection, sequences_there, sight)
             if seen_target.subscription is not None and stalled:
-                known = replace(seen_target.subscription, stalled=True)
-                seen_target = replace(seen_target, subscription=known)
+                without = replace(seen_target.subscription, stalled=True)
+                seen_target = replace(seen_target, subscription=without)
     except (UnreachableError, psycopg.OperationalError) as error:
         sight.unreachable.append(_as_unreachable("target", error))
-        seen_target, intents, last = None, set(), None
+        seen_target, intent, last = None, state.Intent(), None
     sight.verification = last[0] if last else None
-    sight.planner = state.Observed(
-        seen_source,
-        seen_target,
-        policy(context),
-        state.Intent(
-            "released" in intents, "restart_source" in intents, "reader_stopped" in intents
-        ),
-        verify_due=last is None or last[1] >= context.config.verify_every_seconds,
+    due = last is None or last[1] >= context.config.verify_every_seconds
+    sight.planner = replace(
+        first, source=seen_source, target=seen_target, intent=intent, verify_due=due
     )
     return sight
+
+
+def _who_is_active(context: Context, journal: Journal, known: state.Active | None) -> Sight:
+    """Ask the target's own server for the epoch, and for what keeps the feed still."""
+    sight = Sight(state.Observed(None, None, policy(context, known), active=known))
+    intent = state.Intent()
+    if context.config.servers:
+        try:
+            with context.control.connect() as connection:
+                now = epoch.here(context.config, connection)
+                known = state.Active(now.epoch, now.database, now.airbyte)
+                intent = _intent(journal, connection)
+        except (UnreachableError, psycopg.OperationalError) as error:
+            sight.unreachable += [_as_unreachable("target", error)] if known is None else []
+    sight.planner = replace(
+        sight.planner,
+        policy=policy(context, known),
+        intent=intent,
+        active=known,
+        source_name=context.feed.source.name,
+    )
+    return sight
+
+
+def _intent(journal: Journal, connection: Connection) -> state.Intent:
+    noted = journal.intents(connection)
+    return state.Intent(
+        released="released" in noted,
+        cutting_over="cutting_over" in noted,
+        restarting_source="restart_source" in noted,
+        reader_stopped="reader_stopped" in noted,
+    )
 
 
 def _as_unreachable(side: str, error: Exception) -> MigrationError:
@@ -80,14 +128,14 @@ def _as_unreachable(side: str, error: Exception) -> MigrationError:
     )
 
 
-def policy(context: Context) -> state.Policy:
+def policy(context: Context, active: state.Active | None = None) -> state.Policy:
     """Return what the configuration allows, as the planner reads it."""
     feed, working = context.feed, context.feed.working_database
     return state.Policy(
         allow_source_restart=feed.allow_source_restart and context.source_host is not None,
         max_retained_bytes=feed.max_retained_wal_bytes,
         snapshot_only=feed.mode is Mode.SNAPSHOT,
-        can_stop_reader=working is not None and context.reader_host is not None,
+        can_stop_reader=working is not None and standby.host(context, active) is not None,
     )
 
 
@@ -97,7 +145,8 @@ def source(context: Context, connection: Connection) -> state.Source:
         connection,
         "SELECT setting, source = 'command line' FROM pg_settings WHERE name = 'wal_level'",
     )[0]
-    configured = value(
+    # The file of a server of ours is not for us to read, and its `wal_level` is set from the start.
+    configured = wal_level == "logical" or value(
         connection,
         "SELECT setting FROM pg_file_settings WHERE name = 'wal_level' ORDER BY seqno DESC LIMIT 1",
     )
@@ -108,7 +157,7 @@ def source(context: Context, connection: Connection) -> state.Source:
     found = catalog.tables(connection, PUBLICATION)
     return state.Source(
         wal_level=wal_level,
-        wal_level_configured=configured or wal_level,
+        wal_level_configured=configured if isinstance(configured, str) else wal_level,
         wal_level_fixed=fixed,
         role_ready=role_ready(context, connection),
         wal_bounded=catalog.wal_bounded(connection),
@@ -202,7 +251,7 @@ def target(
         old_mirror=state.Database(exists=context.old_mirror_name in comments),
         subscription=subscription if name in comments else None,
         sequences_behind=behind,
-        working=_working(context, connection, comments, sight),
+        working=observe_working.working(context, connection, comments, sight),
     )
 
 
@@ -211,17 +260,9 @@ def database(endpoint: Endpoint, comments: dict[str, str | None]) -> state.Datab
     if endpoint.database not in comments:
         return state.Database()
     mark = marks.mirror_mark(comments[endpoint.database])
-    return state.Database(exists=True, mark=mark, empty=mark is None and is_empty(endpoint))
-
-
-def is_empty(endpoint: Endpoint) -> bool:
-    """Tell whether a database holds no table of anybody's."""
-    query = sql.SQL(
-        "SELECT NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND {})"
-    ).format(sql.SQL(catalog.USER_SCHEMAS))
-    with endpoint.connect() as connection:
-        return bool(value(connection, query))
+    return state.Database(
+        exists=True, mark=mark, empty=mark is None and observe_working.is_empty(endpoint)
+    )
 
 
 def _subscription(
@@ -252,42 +293,3 @@ def _unsynced(connection: Connection, name: str) -> list[str]:
         (name,),
     )
     return [table for (table,) in found]
-
-
-def _working(
-    context: Context, connection: Connection, comments: dict[str, str | None], sight: Sight
-) -> state.Working | None:
-    settings = context.feed.working_database
-    if settings is None:
-        return None
-    mark = marks.working_mark(comments.get(settings.name))
-    waiting = marks.working_mark(comments.get(f"{settings.name}_next"))
-    age: float | None = None
-    if mark is not None:
-        age = value(
-            connection,
-            "SELECT extract(epoch FROM now() - %s::timestamptz)::float8",
-            (mark.made_at,),
-        )
-        sight.working = {
-            "name": settings.name,
-            "made_at": mark.made_at,
-            "age_seconds": age,
-            "source_lsn": mark.source_lsn,
-        }
-    exists = settings.name in comments
-    return state.Working(
-        exists=exists,
-        ours=mark is not None,
-        empty=exists and mark is None and is_empty(context.server.at(settings.name)),
-        due=age is None or age >= settings.refresh_hours * 3600,
-        connected=value(
-            connection,
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s "
-            "AND backend_type = 'client backend' AND usename <> current_user",
-            (settings.name,),
-        ),
-        next_exists=f"{settings.name}_next" in comments,
-        next_complete=waiting is not None and waiting.complete,
-        old_exists=f"{settings.name}_old" in comments,
-    )

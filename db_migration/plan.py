@@ -14,7 +14,10 @@ Invariants (each is tested at every prefix of every plan):
 5. The mirror is replaced by rename only, by a complete copy; a database that is neither empty nor
    marked as ours is never dropped, renamed or written to.
 6. The working database is never replaced under a connected Airbyte.
+7. A feed whose source is not the active database does nothing at all.
 """
+
+# size: one plan, read from top to bottom in one place
 
 from __future__ import annotations
 
@@ -60,6 +63,7 @@ class Step(StrEnum):
     DROP_NEXT_WORKING = "drop_next_working"
     CLONE_WORKING = "clone_working"
     SWAP_WORKING = "swap_working"
+    ADMIT_READER = "admit_reader"
     START_READER = "start_reader"
     VERIFY = "verify"
 
@@ -76,7 +80,33 @@ def next_step(seen: Observed) -> Decision:
     """Return the next step; raise BlockedError when only a person can go on."""
     if seen.intent.released:
         return Decision(Step.WAIT, "the feed is released; `db-migration prepare` takes it up again")
-    return _source_first(seen) or _prepare(seen) or _copy(seen) or _follow(seen)
+    waits = not_live(seen) or paused(seen)
+    if waits:
+        return Decision(Step.WAIT, waits)
+    return _admission(seen) or _source_first(seen) or _prepare(seen) or _copy(seen) or _follow(seen)
+
+
+def not_live(seen: Observed) -> str | None:
+    """Say why the feed has nothing to do: another database than its source is active."""
+    active = seen.active
+    if active is None or active.database == seen.source_name:
+        return None
+    return f"the active database is {active.database} (epoch {active.epoch})"
+
+
+def paused(seen: Observed) -> str | None:
+    """Say why the feed must keep still for a moment."""
+    if not seen.intent.cutting_over:
+        return None
+    return "a cut-over was begun: `cutover` ends it, `cutover --abort` takes it back"
+
+
+def _admission(seen: Observed) -> Decision | None:
+    """Let the standby Airbyte in, and nobody else; of a database that was prod's, nobody."""
+    working = seen.target.working if seen.target is not None else None
+    if working is None or not working.admission_due:
+        return None
+    return Decision(Step.ADMIT_READER, "another Airbyte may enter here than the one standing by")
 
 
 def _source_first(seen: Observed) -> Decision | None:

@@ -49,20 +49,20 @@ class Endpoint:
 
     def conninfo(self, **extra: str) -> str:
         """Return libpq's connection string, password included: never log it."""
-        return make_conninfo(
-            host=self.host,
-            port=self.port,
-            dbname=self.database,
-            sslmode=self.sslmode,
-            user=self.login.user,
-            password=self.login.password(),
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            application_name=APPLICATION_NAME,
-            keepalives_idle=SILENCE_SECONDS // 2,
-            keepalives_interval=5,
-            tcp_user_timeout=SILENCE_SECONDS * 1000,
-            **extra,
-        )
+        usual: dict[str, Any] = {
+            "host": self.host,
+            "port": self.port,
+            "dbname": self.database,
+            "sslmode": self.sslmode,
+            "user": self.login.user,
+            "password": self.login.password(),
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "application_name": APPLICATION_NAME,
+            "keepalives_idle": SILENCE_SECONDS // 2,
+            "keepalives_interval": 5,
+            "tcp_user_timeout": SILENCE_SECONDS * 1000,
+        }
+        return make_conninfo(**{**usual, **extra})
 
     def at(self, database: str) -> Endpoint:
         """Return the same server and role in another database."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from db_migration import catalog, dump, marks, observe
+from db_migration import catalog, dump, epoch, marks, observe, observe_working
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.errors import MigrationError, UnreachableError
@@ -18,6 +18,13 @@ from db_migration.postgres import Connection, row, value
 
 OLDEST_SOURCE = 130000
 OLDEST_TARGET = 160000
+OWNS = """
+SELECT rolsuper OR (has_database_privilege(current_database(), 'CREATE') AND NOT EXISTS (
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+      AND NOT pg_has_role(c.relowner, 'USAGE')))
+FROM pg_roles WHERE rolname = current_user
+"""
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,15 @@ class Check:
 
 
 def preflight(context: Context) -> list[Check]:
-    """Run all checks; the ones that need a server that does not answer are left out."""
+    """Run all checks; the ones that need a server that does not answer are left out.
+
+    Nothing is asked of a feed that is not live: its source may be gone for good.
+    """
+    config, feed = context.config, context.feed
+    if config.servers and feed not in epoch.live_feeds(config):
+        now = epoch.current(config)
+        found = f"the active database is {now.database} (epoch {now.epoch})"
+        return [Check("feed.waits", True, found, "nothing", "only a live feed moves data", "")]
     checks = [*_pg_dump(context)]
     for label, endpoint, examine in (
         ("source", context.owner, _source),
@@ -68,11 +83,11 @@ def _source(context: Context, connection: Connection) -> Iterator[Check]:
         "upgrade the source first",
     )
     owner = context.feed.source.owner.user
-    is_super = value(connection, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+    fit = value(connection, OWNS)
     yield Check(
         "source.owner",
-        bool(is_super),
-        f"`{owner}` is {'a' if is_super else 'no'} superuser",
+        bool(fit),
+        f"`{owner}` {'may' if fit else 'may not'} publish all that is there",
         "the owner of the tables, who may make roles and publications",
         "only the owner can publish a table and give it an identity",
         "name compose's DATABASE_USER (`docker`) as `source.owner`",
@@ -199,7 +214,7 @@ def _target(context: Context, connection: Connection) -> Iterator[Check]:
 
 def _mirror(context: Context) -> Iterator[Check]:
     try:
-        empty = observe.is_empty(context.mirror)
+        empty = observe_working.is_empty(context.mirror)
         found = "empty" if empty else "holds tables"
     except UnreachableError as error:
         empty, found = False, error.found

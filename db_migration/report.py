@@ -55,7 +55,14 @@ def print_status(state: dict[str, Any]) -> None:
         for feed in state["feeds"]
     ]
     columns = ["feed", "state", "lag", "verified", "working database", "next"]
-    print_table(state["deployment"], columns, lines)
+    print_table(f"{state['deployment']}{_epoch(state.get('epoch'))}", columns, lines)
+
+
+def _epoch(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    who = f"database {found['database']}, Airbyte {found['airbyte']}"
+    return f": epoch {found['epoch']} ({found['reason']}), {who}"
 
 
 def _lag(lag: dict[str, float] | None) -> str:

@@ -18,7 +18,7 @@ import structlog
 from psycopg import sql
 from psycopg.pq import ExecStatus
 
-from db_migration import catalog, dump, marks, sequences
+from db_migration import catalog, dump, marks, promotion, sequences
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
@@ -52,7 +52,7 @@ def seed(context: Context) -> None:
     with _replication(context) as walsender:
         start = create_slot(context, walsender)
         with _snapshot(context, start) as source:
-            what = _read_plan(source, start)
+            what = read_plan(source, start)
         create_database(context)
         restore_schema(context, start, what)
         _copy_all(context, start, what)
@@ -90,7 +90,7 @@ def _snapshot(context: Context, start: Start) -> Iterator[Connection]:
         yield connection
 
 
-def _read_plan(source: Connection, start: Start) -> Plan:
+def read_plan(source: Connection, start: Start) -> Plan:
     """Take only what is published: of the rest the slot would not carry the changes."""
     lines = catalog.definitions(source)
     found = catalog.tables(source, PUBLICATION)
@@ -104,24 +104,10 @@ def _read_plan(source: Connection, start: Start) -> Plan:
 
 @effect(Effect.CREATE_SEED)
 def create_database(context: Context) -> None:
-    """Make the database of the new copy, with the locale of the mirror; nobody else may enter it.
-
-    Pulumi declares the mirror with its locale: another one after the swap would look like drift,
-    and the only way to change a database's locale is to replace it.
-    """
+    """Make the database of the new copy, like the mirror; nobody else may enter it."""
     with context.control.connect() as connection:
+        promotion.create_like(connection, context.seed_name, context.feed.target.database)
         name = sql.Identifier(context.seed_name)
-        locale = rows(
-            connection,
-            "SELECT datcollate, datctype FROM pg_database WHERE datname IN (%s, 'template0') "
-            "ORDER BY datname = 'template0' LIMIT 1",
-            (context.feed.target.database,),
-        )[0]
-        create = sql.SQL(
-            "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc "
-            "LC_COLLATE {} LC_CTYPE {}"
-        )
-        run(connection, create.format(name, *(sql.Literal(part) for part in locale)))
         run(connection, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
 
 

@@ -23,6 +23,7 @@ class Intent:
     released: bool = False
     restarting_source: bool = False
     reader_stopped: bool = False
+    cutting_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ class Working:
     next_exists: bool = False
     next_complete: bool = False
     old_exists: bool = False
+    admission_due: bool = False
+    """Whether the standby Airbyte is shut out, or another one may enter."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,15 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Active:
+    """The epoch, as the target's server knows it."""
+
+    epoch: int
+    database: str
+    airbyte: str
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything the planner may know; `None` is a server that does not answer."""
 
@@ -120,3 +132,6 @@ class Observed:
     policy: Policy
     intent: Intent = Intent()
     verify_due: bool = False
+    active: Active | None = None
+    """None in a deployment that keeps no epochs."""
+    source_name: str = ""

@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
-from db_migration import plan
-from db_migration.config import Config
+from db_migration import epoch, plan
+from db_migration.config import Config, FeedConfig
 from db_migration.context import Context
 from db_migration.errors import MigrationError
 from db_migration.journal import Journal
@@ -69,15 +69,18 @@ def _silent(sight: Sight) -> dict[str, str] | None:
 
 def _state(sight: Sight, decision: Decision | None, error: Exception | None) -> str:
     seen = sight.planner
-    if seen.intent.released:
-        return "released"
-    if error is not None:
-        return "broken"
-    if seen.target is None or seen.source is None:
-        return "broken"
-    if seen.target.subscription is not None and (decision is None or decision.step not in COPYING):
-        paused = decision is not None and decision.step is Step.ENABLE
-        return "following" if sight.worker or paused else "broken"
+    for name, holds in (
+        ("released", seen.intent.released),
+        ("waiting", plan.not_live(seen)),
+        ("paused", plan.paused(seen)),
+        ("broken", error is not None or seen.target is None or seen.source is None),
+    ):
+        if holds:
+            return name
+    subscribed = seen.target is not None and seen.target.subscription is not None
+    if subscribed and (decision is None or decision.step not in COPYING):
+        enabling = decision is not None and decision.step is Step.ENABLE
+        return "following" if sight.worker or enabling else "broken"
     return "preparing" if decision is not None and decision.step in SOURCE_STEPS else "seeding"
 
 
@@ -106,25 +109,36 @@ def _verified(result: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def read(config: Config) -> dict[str, Any]:
-    """Read the last state of every feed from the journal."""
-    from db_migration.agent import context_of  # noqa: PLC0415 - agent imports this module
-
+    """Read the epoch, and the last state of every feed from the journal."""
+    active = _active(config)
     feeds = []
     for feed in config.feeds:
-        context = context_of(config, feed)
-        try:
-            found = Journal(context.control, feed.name).state()
-        except MigrationError as error:
-            feeds.append(unknown(feed.name, error))
-            continue
-        if found is None:
-            feeds.append(unknown(feed.name, None))
-            continue
-        state, age = found
-        if age > STALE_SECONDS + config.poll_seconds:
-            state = {**state, "next": f"the agent has said nothing for {age:.0f} s: is it running?"}
-        feeds.append(state)
-    return {"deployment": config.deployment, "feeds": feeds}
+        live = active is None or feed.source.name == active["database"]
+        feeds.append({**_feed(config, feed), "live": live})
+    return {"deployment": config.deployment, "epoch": active, "feeds": feeds}
+
+
+def _active(config: Config) -> dict[str, Any] | None:
+    """Return the epoch; None where none are kept, or when no server answers."""
+    if not config.servers:
+        return None
+    try:
+        return epoch.current(config).as_dict()
+    except MigrationError:
+        return None
+
+
+def _feed(config: Config, feed: FeedConfig) -> dict[str, Any]:
+    try:
+        found = Journal(Context(config, feed).control, feed.name).state()
+    except MigrationError as error:
+        return unknown(feed.name, error)
+    if found is None:
+        return unknown(feed.name, None)
+    state, age = found
+    if age > STALE_SECONDS + config.poll_seconds:
+        return {**state, "next": f"the agent has said nothing for {age:.0f} s: is it running?"}
+    return state
 
 
 def unknown(name: str, error: MigrationError | None) -> dict[str, Any]:
@@ -143,9 +157,13 @@ def unknown(name: str, error: MigrationError | None) -> dict[str, Any]:
 
 
 def reached(feeds: list[dict[str, Any]], goals: list[str]) -> list[str]:
-    """Return what is still missing, as `feed: goal`; nothing when all goals are reached."""
+    """Return what is still missing, as `feed: goal`; of a feed that is not live, nothing is
+    asked.
+    """
     missing = []
     for feed in feeds:
+        if not feed.get("live", True):
+            continue
         verified = feed["verified"]
         holds = {
             "following": feed["state"] == "following",

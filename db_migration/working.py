@@ -10,11 +10,12 @@ import psycopg
 from psycopg import sql
 
 from airbyte import tables
-from db_migration import follow, marks
+from db_migration import follow, marks, standby
 from db_migration.config import WorkingDatabaseConfig
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
+from db_migration.hosts import HostControl
 from db_migration.journal import Journal
 from db_migration.postgres import become, run, terminate_sessions, value
 
@@ -93,11 +94,13 @@ def mark_complete(context: Context, mark: marks.WorkingMark) -> None:
 
 def swap(context: Context, journal: Journal) -> None:
     """Put the clone in place; the standby Airbyte is stopped around it if it may be."""
-    if context.reader_host is not None:
+    host = standby.current_host(context)
+    if host is not None:
         journal.intend(READER_STOPPED, on=True)
-        stop_reader(context)
+        stop_reader(context, host)
     swap_in(context)
-    if context.reader_host is not None:
+    standby.admit(context)
+    if host is not None:
         start_reader(context, journal)
 
 
@@ -117,10 +120,9 @@ def swap_in(context: Context) -> None:
 
 
 @effect(Effect.STOP_READER)
-def stop_reader(context: Context) -> None:
+def stop_reader(context: Context, host: HostControl) -> None:
     """Stop the standby Airbyte."""
-    if context.reader_host is not None:
-        context.reader_host.run("stop airbyte")
+    standby.stop(host, context)
 
 
 def start_reader(context: Context, journal: Journal) -> None:
@@ -131,8 +133,9 @@ def start_reader(context: Context, journal: Journal) -> None:
 
 @effect(Effect.START_READER)
 def _start_reader(context: Context) -> None:
-    if context.reader_host is not None:
-        context.reader_host.run("start airbyte")
+    host = standby.current_host(context)
+    if host is not None:
+        standby.start(host, context)
 
 
 @effect(Effect.DROP_OLD_WORKING)

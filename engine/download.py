@@ -64,7 +64,8 @@ def fetch_cli(pins: Pins, target: Path, say: Say) -> None:
                     spoke = time.monotonic()
                     say(f"downloading {address}: {done // MEBIBYTE} MiB")
         # Not tarfile: its `filter` is missing in Debian 12's Python 3.11.2.
-        unpack = ["tar", "--extract", "--no-same-owner", "--file", archive, "--directory", target]
+        where = ["--file", str(archive), "--directory", str(target)]
+        unpack = ["tar", "--extract", "--no-same-owner", *where]
         subprocess.run(unpack, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         said = getattr(error, "stderr", b"").decode(errors="replace").strip()

@@ -107,7 +107,21 @@ def show(*, as_json: Annotated[bool, typer.Option("--json", help="For programs."
 def kill(host: AnyMachine) -> None:
     """Pull the plug of HOST (docker kill): all its processes die, its disk stays."""
     lifecycle.kill(SPEC, host)
-    say(f"{host.name} is dead; `python -m lab heal {host.name}` boots it again")
+    say(f"{host.name} is dead; `python -m lab start {host.name}` boots it again")
+
+
+@app.command()
+def start(host: AnyMachine) -> None:
+    """Boot HOST after `kill`: its dockerd, and every container that is to restart by itself."""
+    lifecycle.start(SPEC, host)
+    say(f"{host.name} runs again, and what was not stopped on it before")
+
+
+@app.command()
+def lose(host: AnyHost) -> None:
+    """Replace HOST by an empty one: its disk is gone; its address and its SSH key stay."""
+    lifecycle.lose(SPEC, host)
+    say(f"{host.name} is empty; `pulumi up` or `db-migration rebuild` fills it")
 
 
 @app.command()

@@ -125,6 +125,20 @@ def start(spec: LabSpec, machine: Machine) -> None:
         machines.wait_until(spec, machine, lambda: machines.host_ready(spec, machine))
 
 
+def lose(spec: LabSpec, machine: Machine) -> None:
+    """Lose the host for ever, and put an empty one in its place; its key and address stay.
+
+    The key stays as an owner restores it, so that who has pinned it may go on.
+    """
+    docker.run("rm", "--force", "--volumes", spec.container(_made(spec, machine)))
+    docker.run("volume", "rm", "--force", machines.volume(spec, f"{machine.name}-docker"))
+    launch = machines.host(spec, machine, images.Builder(spec, catalog.EVERY).ensure("host"))
+    machines.ensure(spec, launch)
+    machines.wait(spec, launch)
+    if machine.abctl:
+        abctl_install.install(spec, machine, registry.known_images(spec)[catalog.NODE_KEY])
+
+
 def is_cut(spec: LabSpec, machine: Machine) -> bool:
     """Whether the host is partitioned from the network."""
     return _rules(spec, machine, "--check")

@@ -1,15 +1,15 @@
 """Load from outside the hosts: writes to prod's API, and a file of what prod acknowledged.
 
 Each acknowledged id is on disk (fsync) before the next write of its thread, so that the file may be
-used as the verdict of what must be found on a copy. `python -m lab.load --help`.
+used as the verdict of what must be found on a copy (`python -m lab.load_verdict`). With
+`--target-file` the load outlives prod: a write that is refused or not answered is tried again where
+the file points to by then. `python -m lab.load --help`.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import http.client
-import ipaddress
 import json
 import os
 import signal
@@ -17,29 +17,34 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lab.embedded_postgres import cache_root
+from lab.load_notes import Notes, percentile
+from lab.load_target import LoadError, Login, Target, check, logins
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FrameType
 
+__all__ = ["DEFAULT_TARGET", "Load", "LoadError", "Plan", "main"]
+
 DEFAULT_TARGET = "http://127.0.0.1:18000"
-LAB_NETWORK = ipaddress.ip_network("198.51.100.0/24")
 DEFAULT_SECONDS = 60.0
 MOST_SECONDS = 1800.0
 MOST_RATE = 500.0
 PROGRESS_SECONDS = 5.0
 # The server's pool waits 30 s for its database: a restart must delay a write, not fail it.
 ANSWER_SECONDS = 40.0
+RETRY_SECONDS = 0.1
+WATCH_SECONDS = 0.05
+LATE_SECONDS = 1.0
+NOT_ACKNOWLEDGED = (OSError, http.client.HTTPException, LookupError, ValueError, LoadError)
 PASSWORD_VARIABLE = "LAB_LOAD_PASSWORD"  # noqa: S105 - a variable's name
-
-
-class LoadError(Exception):
-    """The load may not be made as asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,10 @@ class Plan:
     """What to write, how fast, for how long, and where to note it."""
 
     target: str = DEFAULT_TARGET
+    target_file: Path | None = None
+    """Its first line says where to write now; whoever changes prod writes it, as DNS is changed."""
+    logins: Mapping[str, Login] = field(default_factory=dict)
+    """By URL; elsewhere `user` and `password`."""
     user: str = ""
     password: str = ""
     rate: float = 20.0
@@ -58,11 +67,7 @@ class Plan:
 
     def check(self) -> None:
         """Refuse what goes outside the lab or has no end."""
-        host = urlsplit(self.target).hostname or ""
-        address = ipaddress.ip_address(socket.gethostbyname(host))
-        if not address.is_loopback and address not in LAB_NETWORK:
-            msg = f"target must be a loopback or lab address ({LAB_NETWORK}), got {host}"
-            raise LoadError(msg)
+        check(self.target)
         for name, value, most in (
             ("seconds", self.seconds, MOST_SECONDS),
             ("rate", self.rate, MOST_RATE),
@@ -73,41 +78,64 @@ class Plan:
                 msg = f"{name} must be over 0 and at most {most:g}, got {value:g}"
                 raise LoadError(msg)
 
+    def login(self, url: str) -> Login:
+        """How to sign in at a target."""
+        return self.logins.get(url) or Login(user=self.user, password=self.password)
 
-class Notes:
-    """The two files; a line is on disk when `add` returns."""
 
-    def __init__(self, folder: Path) -> None:
-        """Append to what is there."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._acknowledged = (folder / "acknowledged.jsonl").open("ab")
-        self._failed = (folder / "failed.jsonl").open("ab")
-        self._lock = threading.Lock()
-        self.latencies: list[float] = []
-        self.failed = 0
+class Line:
+    """One thread's connection to the target; it follows the target, and signs in again."""
 
-    def add(self, line: dict[str, Any], latency: float) -> None:
-        """Note an acknowledged write."""
-        with self._lock:
-            self._write(self._acknowledged, line)
-            self.latencies.append(latency)
+    def __init__(self, plan: Plan, target: Target) -> None:
+        """Connect with the first write."""
+        self._plan = plan
+        self._target = target
+        self.url = ""
+        self._header: str | None = None
+        self._connection = http.client.HTTPConnection("127.0.0.1")
 
-    def add_failure(self, line: dict[str, Any]) -> None:
-        """Note a write that was not acknowledged; it may or may not be in the database."""
-        with self._lock:
-            self._write(self._failed, line)
-            self.failed += 1
+    def write(self, number: int) -> int:
+        """Write once; return the id that was acknowledged.
+
+        Raises one of NOT_ACKNOWLEDGED when it was not.
+        """
+        self._follow()
+        if self._header is None:
+            self._header = self._plan.login(self.url).header(self._connection)
+        body = json.dumps({"n": number, "payload": "x" * self._plan.payload_bytes})
+        headers = {"Content-Type": "application/json"}
+        if self._header:
+            headers["Authorization"] = self._header
+        self._connection.request("POST", "/lab/write", body, headers)
+        answer = self._connection.getresponse()
+        text = answer.read()
+        if answer.status != http.client.OK:
+            if answer.status == http.client.UNAUTHORIZED:
+                self._header = None
+            msg = f"{answer.status}: {text.decode(errors='replace')[:300]}"
+            raise LookupError(msg)
+        return int(json.loads(text)["id"])
 
     def close(self) -> None:
-        """Close both."""
-        self._acknowledged.close()
-        self._failed.close()
+        """Hang up; the next write connects again."""
+        self._connection.close()
 
-    @staticmethod
-    def _write(file: IO[bytes], line: dict[str, Any]) -> None:
-        file.write(json.dumps(line).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    def give_up_elsewhere(self, url: str) -> None:
+        """End a write that still waits for an answer of a target that is not prod any more."""
+        opened = self._connection.sock
+        if self.url and self.url != url and opened is not None:
+            with suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+
+    def _follow(self) -> None:
+        url = self._target.now()
+        if url != self.url:
+            self._connection.close()
+            parts = urlsplit(url)
+            self._connection = http.client.HTTPConnection(
+                parts.hostname or "", parts.port or 80, timeout=ANSWER_SECONDS
+            )
+            self.url, self._header = url, None
 
 
 class Load:
@@ -117,6 +145,7 @@ class Load:
         """Check the plan; write nothing yet."""
         plan.check()
         self.plan = plan
+        self.target = Target(plan.target, plan.target_file)
         self.notes = Notes(plan.folder)
         self.stopping = threading.Event()
         self.ended = threading.Event()
@@ -125,8 +154,10 @@ class Load:
         self._next = 0
         self._lock = threading.Lock()
         self._first = int(time.time() * 1000)
+        self._lines = [Line(plan, self.target) for _ in range(plan.threads)]
         self._threads = [
-            threading.Thread(target=self._write_all, daemon=True) for _ in range(plan.threads)
+            threading.Thread(target=self._write_all, args=(line,), daemon=True)
+            for line in self._lines
         ]
 
     def __enter__(self) -> Load:
@@ -134,6 +165,8 @@ class Load:
         self._started = time.monotonic()
         for thread in self._threads:
             thread.start()
+        if self.target.moves:
+            threading.Thread(target=self._watch, daemon=True).start()
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -151,76 +184,77 @@ class Load:
         """Return what happened so far."""
         ordered = sorted(self.notes.latencies)
         return {
-            "target": self.plan.target,
+            "target": self.target.now(),
             "seconds": round(time.monotonic() - self._started, 1),
             "acknowledged": len(ordered),
             "failed": self.notes.failed,
-            "p50_ms": _percentile(ordered, 0.50),
-            "p99_ms": _percentile(ordered, 0.99),
-            "longest_ms": _percentile(ordered, 1.0),
+            "given_up": self.notes.given_up,
+            "p50_ms": percentile(ordered, 0.50),
+            "p99_ms": percentile(ordered, 0.99),
+            "longest_ms": percentile(ordered, 1.0),
         }
 
     def _ticket(self) -> int | None:
         """Wait for the next write's moment; None when the load is to end."""
         with self._lock:
-            number, self._next = self._next, self._next + 1
+            # What was missed while prod was away is not made up for in one burst.
+            late = time.monotonic() - self._started - LATE_SECONDS
+            number = max(self._next, int(late * self.plan.rate))
+            self._next = number + 1
         wait = self._started + number / self.plan.rate - time.monotonic()
-        over = number / self.plan.rate >= self.plan.seconds
-        late = time.monotonic() - self._started >= self.plan.seconds
-        if over or late or self.stopping.wait(max(0.0, wait)) or self._stop_file():
+        if number / self.plan.rate >= self.plan.seconds or self._over(max(0.0, wait)):
             return None
         return number
 
-    def _stop_file(self) -> bool:
-        return self.plan.stop_file is not None and self.plan.stop_file.exists()
+    def _over(self, wait: float) -> bool:
+        late = time.monotonic() - self._started >= self.plan.seconds
+        stop = self.plan.stop_file
+        return late or self.stopping.wait(wait) or (stop is not None and stop.exists())
 
-    def _write_all(self) -> None:
-        parts = urlsplit(self.plan.target)
-        host, port = parts.hostname or "", parts.port or 80
-        connection = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
+    def _write_all(self, line: Line) -> None:
         while (ticket := self._ticket()) is not None:
-            self._write(connection, self._first + ticket)
-        connection.close()
+            while not self._write(line, self._first + ticket):
+                if not self.target.moves or self._over(RETRY_SECONDS):
+                    self.notes.give_up()
+                    break
+        line.close()
         with self._lock:
             self._writing -= 1
             if not self._writing:
                 self.ended.set()
 
-    def _write(self, connection: http.client.HTTPConnection, number: int) -> None:
-        body = json.dumps({"n": number, "payload": "x" * self.plan.payload_bytes})
-        began = time.monotonic()
+    def _write(self, line: Line, number: int) -> bool:
+        began = time.time()
         try:
-            connection.request("POST", "/lab/write", body=body, headers=self._headers())
-            answer = connection.getresponse()
-            text = answer.read()
-            latency = (time.monotonic() - began) * 1000
-            if answer.status == http.client.OK:
-                line = {"id": json.loads(text)["id"], "n": number, "at": time.time()}
-                self.notes.add(line | {"latency_ms": round(latency, 1)}, latency)
-                return
-            reason = f"{answer.status}: {text.decode(errors='replace')[:300]}"
-        except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
-            connection.close()
+            identity = line.write(number)
+        except NOT_ACKNOWLEDGED as error:
+            line.close()
             reason = f"{type(error).__name__}: {error}"
-        self.notes.add_failure({"n": number, "at": time.time(), "reason": reason})
+            self.notes.add_failure(
+                {"n": number, "began": began, "at": time.time(), "target": line.url}
+                | {"reason": reason}
+            )
+            return False
+        at = time.time()
+        self.notes.add(
+            {"id": identity, "n": number, "at": at, "target": line.url}
+            | {"latency_ms": round((at - began) * 1000, 1)}
+        )
+        return True
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"Content-Type": "application/json"}
-        if self.plan.user:
-            pair = f"{self.plan.user}:{self.plan.password}".encode()
-            headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
-        return headers
-
-
-def _percentile(ordered: list[float], part: float) -> float | None:
-    if not ordered:
-        return None
-    return round(ordered[min(len(ordered) - 1, int(len(ordered) * part))], 1)
+    def _watch(self) -> None:
+        while not self.ended.wait(WATCH_SECONDS):
+            with suppress(LoadError):
+                url = self.target.now()
+                for line in self._lines:
+                    line.give_up_elsewhere(url)
 
 
 def _plan(arguments: list[str] | None) -> Plan:
     parser = argparse.ArgumentParser(prog="python -m lab.load", description=__doc__)
     parser.add_argument("--target", default=Plan.target, help=f"default {Plan.target}")
+    parser.add_argument("--target-file", type=Path, help="its first line says where to write now")
+    parser.add_argument("--logins", type=Path, help="JSON, URL -> user and password, or client")
     parser.add_argument("--user", default="airbyte", help="basic auth; empty for none")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="writes a second")
     parser.add_argument("--seconds", type=float, default=Plan.seconds, help="at most 1800")
@@ -230,11 +264,12 @@ def _plan(arguments: list[str] | None) -> Plan:
     parser.add_argument("--stop-file", type=Path, help="ends when this file appears")
     parser.epilog = f"The password of basic auth is read from {PASSWORD_VARIABLE}."
     values = vars(parser.parse_args(arguments))
+    values["logins"] = logins(values["logins"])
     return Plan(password=os.environ.get(PASSWORD_VARIABLE, "password"), **values)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until the time is over or SIGTERM; exit 0 when no write failed, else 3."""
+    """Run until the time is over or SIGTERM; exit 0 when every write was accepted, else 3."""
     try:
         load = Load(_plan(arguments))
     except (LoadError, OSError) as error:
@@ -253,7 +288,7 @@ def main(arguments: list[str] | None = None) -> int:
     summary = load.summary()
     (load.plan.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     sys.stdout.write(json.dumps(summary) + "\n")
-    return 0 if not summary["failed"] else 3
+    return 0 if not summary["given_up"] else 3
 
 
 if __name__ == "__main__":

@@ -31,7 +31,10 @@ class Machine:
 
 HOSTS = (
     Machine(
-        name="prod", last_octet=11, ports=((2211, 22), (18000, 8000), (18001, 8001), (18100, 8100))
+        name="prod",
+        last_octet=11,
+        ports=((2211, 22), (18000, 8000), (18001, 8001), (18100, 8100)),
+        abctl=True,
     ),
     Machine(name="replica", last_octet=12, ports=((2212, 22), (28000, 8000)), abctl=True),
     Machine(name="core-worker-01", last_octet=13, ports=((2213, 22), (25432, 5432))),

@@ -1,37 +1,23 @@
 """What the settings must be to each other and to the operator's machine, beyond their types."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from airbyte import compose, versions
-from components.core_worker import AIRBYTE_ROLE, MIGRATION_ROLE
-from components.db_migration import GATEWAY_PORT
-from stages import image_checks, operator_checks
-from stages.models import CoreWorkerSettings, Feed, HostSettings, Operator, Prod, Replica, Stage
+from components.airbyte_databases import INSTANCE_ROLES, OWNERS
+from components.prod_path import GATEWAY_PORT
+from stages import feed_checks, final_checks, image_checks, operator_checks
 from stages.problems import Problem, remove_command, set_command
+from stages.raw import Raw
 
-SOURCES, TARGETS = ("prod",), ("core-worker-01",)
-"""Databases that a feed of v1 can name."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Raw:
-    """The settings key by key; what could not be read is None or empty."""
-
-    stage: Stage | None
-    deployment: str
-    operator: Operator | None
-    hosts: Mapping[str, HostSettings]
-    host_names: Collection[str]
-    """All of them, also those with a mistake inside."""
-    images_file: str | None
-    images: Mapping[str, Any] | None
-    prod: Prod | None
-    core_worker: CoreWorkerSettings | None
-    replica: Replica | None
-    feeds: list[Feed]
+OWNERS_OF_PORTS = {
+    "coreWorker": "core-worker-01",
+    "intermediary": "the intermediary",
+    "replica": "the replica's web app",
+    "prodAbctl": "the web app of prod's abctl",
+}
+OUR_ROLES = {*INSTANCE_ROLES, *OWNERS.values()}
 
 
 @dataclass(kw_only=True)
@@ -53,15 +39,15 @@ def judge(raw: Raw) -> Judgement:
         judged.private_key, judged.host_keys = files.private_key, files.host_keys
     judged.problems += _hosts(raw)
     judged.problems += _versions(raw)
-    judged.problems += _core_worker(raw)
+    judged.problems += _servers(raw)
     judged.problems += _ports(raw)
-    judged.problems += _feeds(raw)
-    worker = raw.core_worker
+    judged.problems += feed_checks.judge(raw)
+    judged.problems += final_checks.judge(raw)
     found = image_checks.judge(
         image_checks.needed(
             compose=raw.prod is not None and raw.prod.created,
-            feed=worker is not None,
-            postgres=worker is not None and worker.created,
+            feed=bool(raw.servers),
+            postgres=any(server.created for server in raw.servers.values()),
         ),
         file=raw.images_file,
         inline=raw.images,
@@ -74,8 +60,8 @@ def judge(raw: Raw) -> Judgement:
 def _hosts(raw: Raw) -> Iterable[Problem]:
     uses = {
         "prod.host": raw.prod and raw.prod.host,
-        "coreWorker.host": raw.core_worker and raw.core_worker.host,
-        "replica.host": raw.replica and raw.replica.host,
+        **{f"{key}.host": server.host for key, server in raw.servers.items()},
+        **{f"{key}.host": airbyte.host for key, airbyte in raw.abctls.items()},
     }
     for key, name in uses.items():
         if name and raw.host_names and name not in raw.host_names:
@@ -85,7 +71,7 @@ def _hosts(raw: Raw) -> Iterable[Problem]:
                 needed=f"a host of `hosts`: {', '.join(raw.host_names)}",
                 mend=set_command(key, next(iter(raw.host_names))),
             )
-        if name and key != "prod.host" and name == uses["prod.host"]:
+        if key in ("coreWorker.host", "replica.host") and name and name == uses["prod.host"]:
             yield Problem(
                 key=key,
                 found=f"{name}, prod's own host",
@@ -126,57 +112,41 @@ def _versions(raw: Raw) -> Iterable[Problem]:
             needed=f"a release with this compose file, {known[0]} to {known[-1]}",
             mend=set_command("prod.version", known[-1]),
         )
-    if raw.replica and raw.replica.chart_version not in versions.CHARTS:
-        yield Problem(
-            key="replica.chartVersion",
-            found=raw.replica.chart_version,
-            needed=f"a chart whose rendering is known: {', '.join(versions.CHARTS)}",
-            mend=set_command("replica.chartVersion", versions.TARGET_CHART),
-        )
+    for key, airbyte in raw.abctls.items():
+        if airbyte.chart_version not in versions.CHARTS:
+            yield Problem(
+                key=f"{key}.chartVersion",
+                found=airbyte.chart_version,
+                needed=f"a chart whose rendering is known: {', '.join(versions.CHARTS)}",
+                mend=set_command(f"{key}.chartVersion", versions.TARGET_CHART),
+            )
 
 
-def _core_worker(raw: Raw) -> Iterable[Problem]:
-    if raw.core_worker is None:
-        return
-    admin = raw.core_worker.admin_endpoint
-    if raw.core_worker.created and admin.sslmode != "require":
-        key = "coreWorker.adminEndpoint.sslmode"
-        yield Problem(
-            key=key,
-            found=admin.sslmode,
-            needed="`require`: a server of ours takes TLS only, with a certificate of its own",
-            mend=set_command(key, "require"),
-        )
-    if admin.user in (AIRBYTE_ROLE, MIGRATION_ROLE):
-        key = "coreWorker.adminEndpoint.user"
-        yield Problem(
-            key=key,
-            found=f"{admin.user}, which is a role that this program makes",
-            needed="the superuser that the server has already",
-            mend=set_command(key, "postgres"),
-        )
+def _servers(raw: Raw) -> Iterable[Problem]:
+    for name, server in raw.servers.items():
+        admin = server.admin_endpoint
+        if server.created and admin.sslmode != "require":
+            key = f"{name}.adminEndpoint.sslmode"
+            yield Problem(
+                key=key,
+                found=admin.sslmode,
+                needed="`require`: a server of ours takes TLS only, with a certificate of its own",
+                mend=set_command(key, "require"),
+            )
+        if admin.user in OUR_ROLES:
+            key = f"{name}.adminEndpoint.user"
+            yield Problem(
+                key=key,
+                found=f"{admin.user}, which is a role that this program makes",
+                needed="the superuser that the server has already",
+                mend=set_command(key, "postgres"),
+            )
 
 
 def _ports(raw: Raw) -> Iterable[Problem]:
     wanted: dict[tuple[str, int], list[tuple[str, str]]] = defaultdict(list)
-    for name, server in raw.hosts.items():
-        wanted[name, server.seen_ssh_port].append((f"hosts.{name}.privateSshPort", "SSH"))
-    if raw.prod:
-        ports = {port for port in compose.PROXY_PORTS if port != compose.WEBAPP_PORT}
-        for port in sorted(ports):
-            wanted[raw.prod.host, port].append(("prod.port", "compose's proxy"))
-        wanted[raw.prod.host, raw.prod.port].append(("prod.port", "prod's web app"))
-        if raw.core_worker:
-            wanted[raw.prod.host, GATEWAY_PORT].append(("prod.port", "the feed's gateway"))
-    if raw.core_worker:
-        owner = ("coreWorker.port", "core-worker-01")
-        wanted[raw.core_worker.host, raw.core_worker.port].append(owner)
-        if not raw.core_worker.created:
-            owner = ("coreWorker.port", "the feed's tunnel")
-            wanted[raw.core_worker.host, GATEWAY_PORT].append(owner)
-    if raw.replica:
-        owner = ("replica.port", "the replica's web app")
-        wanted[raw.replica.host, raw.replica.port].append(owner)
+    for host, port, key, owner in _listeners(raw):
+        wanted[host, port].append((key, owner))
     for (host, port), owners in wanted.items():
         if len(owners) > 1:
             key, _ = owners[-1]
@@ -188,24 +158,19 @@ def _ports(raw: Raw) -> Iterable[Problem]:
             )
 
 
-def _feeds(raw: Raw) -> Iterable[Problem]:
-    for number, feed in enumerate(raw.feeds):
-        for side, name, known in (
-            ("source", feed.source, SOURCES),
-            ("target", feed.target, TARGETS),
-        ):
-            if name not in known:
-                key = f"feeds[{number}].{side}"
-                yield Problem(
-                    key=key,
-                    found=name,
-                    needed=f"a database of this stage: {', '.join(known)}",
-                    mend=set_command(key, known[0]),
-                )
-    for number in range(1, len(raw.feeds)):
-        yield Problem(
-            key=f"feeds[{number}]",
-            found=f"a second feed, `{raw.feeds[number].name}`",
-            needed="one feed, prod to core-worker-01: a mirror has one writer",
-            mend=remove_command(f"feeds[{number}]"),
-        )
+def _listeners(raw: Raw) -> Iterable[tuple[str, int, str, str]]:
+    """Yield host, port, key and owner; of a clash the last one is asked to move."""
+    for name, server in raw.hosts.items():
+        yield name, server.seen_ssh_port, f"hosts.{name}.privateSshPort", "SSH"
+    if raw.prod:
+        for port in sorted({port for port in compose.PROXY_PORTS if port != compose.WEBAPP_PORT}):
+            yield raw.prod.host, port, "prod.port", "compose's proxy"
+        yield raw.prod.host, raw.prod.port, "prod.port", "prod's web app"
+        if raw.core_worker:
+            yield raw.prod.host, GATEWAY_PORT, "prod.port", "the feed's gateway"
+    for key, database in raw.servers.items():
+        yield database.host, database.port, f"{key}.port", OWNERS_OF_PORTS[key]
+        if not database.created:
+            yield database.host, GATEWAY_PORT, f"{key}.port", "the feed's tunnel"
+    for key, airbyte in raw.abctls.items():
+        yield airbyte.host, airbyte.port, f"{key}.port", OWNERS_OF_PORTS[key]

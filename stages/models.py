@@ -35,6 +35,14 @@ class Stage(StrEnum):
     V2 = "v2"
 
 
+@unique
+class CutOverWish(StrEnum):
+    """Whether `pulumi up` moves prod."""
+
+    HOLD = "hold"
+    GO = "go"
+
+
 class Model(BaseModel):
     """Strict: an unknown key is an error, and nothing is converted silently."""
 
@@ -158,8 +166,8 @@ class AdminEndpoint(Model):
     ] = "postgres"
 
 
-class CoreWorkerSettings(Model):
-    """The PostgreSQL server with the live copy."""
+class DatabaseSettings(Model):
+    """A PostgreSQL server on one of the hosts."""
 
     kind: Annotated[
         Literal["container", "existing"],
@@ -183,8 +191,19 @@ class CoreWorkerSettings(Model):
         return ServerKind(self.kind) is ServerKind.CONTAINER
 
 
-class Replica(Model):
-    """Airbyte-prod-backup-replica-2."""
+class CoreWorkerSettings(DatabaseSettings):
+    """The PostgreSQL server with the live copy."""
+
+
+class IntermediarySettings(DatabaseSettings):
+    """The PostgreSQL server that prod moves to; always one of ours."""
+
+    kind: Annotated[Literal["container"], Field(description="`container`", examples=["container"])]
+    host: Annotated[Name, Field(description="name of a host in `hosts`", examples=["intermediary"])]
+
+
+class Abctl(Model):
+    """An Airbyte that abctl runs."""
 
     host: Annotated[Name, Field(description="name of a host in `hosts`", examples=["replica"])]
     chart_version: Annotated[
@@ -206,6 +225,17 @@ class Replica(Model):
     ] = None
 
 
+class Replica(Abctl):
+    """Airbyte-prod-backup-replica-2."""
+
+
+class ProdAbctl(Abctl):
+    """Prod from the cut-over on."""
+
+    host: Annotated[Name, Field(description="name of a host in `hosts`", examples=["prod"])]
+    port: Annotated[Port, Field(description="port of the web app", examples=[8100])] = 8100
+
+
 class Feed(Model):
     """One continuous copy."""
 
@@ -216,8 +246,10 @@ class Feed(Model):
             examples=["prod-to-core-worker-01"],
         ),
     ]
-    source: Annotated[str, Field(description="`prod`", examples=["prod"])]
-    target: Annotated[str, Field(description="`core-worker-01`", examples=["core-worker-01"])]
+    source: Annotated[str, Field(description="name of a database", examples=["prod"])]
+    target: Annotated[
+        str, Field(description="name of a database server", examples=["core-worker-01"])
+    ]
     mode: Annotated[
         Literal["auto", "logical", "snapshot"],
         Field(description="`auto`, `logical` or `snapshot`", examples=["auto"]),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Set
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,6 +20,7 @@ from stages.problems import (
 )
 
 Parsed = TypeVar("Parsed", bound=Model)
+Choice = TypeVar("Choice", bound=StrEnum)
 
 EXAMPLES: dict[str, Any] = {
     "deployment": "airbyte",
@@ -31,6 +33,12 @@ EXAMPLES: dict[str, Any] = {
         "adminEndpoint": {"host": "192.0.2.20", "port": 5432},
     },
     "replica": {"host": "replica"},
+    "intermediary": {
+        "kind": "container",
+        "host": "intermediary",
+        "adminEndpoint": {"host": "192.0.2.30", "port": 5432},
+    },
+    "prodAbctl": {"host": "prod", "port": 8100},
     "feeds": [{"name": "prod-to-core-worker-01", "source": "prod", "target": "core-worker-01"}],
 }
 
@@ -74,6 +82,27 @@ class Reader:
             needed = "a name: small letters, digits and `-`, at most 39 characters"
             self.add(key, self.shown(key, value), needed, set_command(key, EXAMPLES[key]))
             return ""
+
+    def choice(self, key: str, choices: type[Choice]) -> Choice | None:
+        """Return one of a few words that must be there; the first is the careful one."""
+        value = None if key in self.sealed else self.values.get(key)
+        names = [choice.value for choice in choices]
+        if value in names:
+            return choices(value)
+        if key not in self.sealed:
+            needed = " or ".join(f"`{name}`" for name in names)
+            self.add(key, shown(value), needed, set_command(key, names[0]))
+        return None
+
+    def whole(self, key: str, default: int) -> int:
+        """Return a number of 1 or more that may be absent."""
+        value = self.text(key)
+        if value is None:
+            return default
+        if not (value.isascii() and value.isdigit() and int(value)):
+            self.add(key, shown(value), "a whole number from 1", set_command(key, default))
+            return default
+        return int(value)
 
     def one(self, key: str, model: type[Parsed]) -> Parsed | None:
         """Return a structured value that must be there."""

@@ -12,13 +12,15 @@ from pulumi.runtime.config import (
 )
 
 from stages import checks
-from stages.checks import Raw
 from stages.models import (
     CoreWorkerSettings,
+    CutOverWish,
     Feed,
     HostSettings,
+    IntermediarySettings,
     Operator,
     Prod,
+    ProdAbctl,
     Replica,
     Stage,
 )
@@ -30,22 +32,30 @@ from stages.problems import (
     secret_command,
     set_command,
 )
+from stages.raw import Raw
 from stages.reading import Reader
 
 PLAIN_KEYS = ("stage", "deployment", "operator", "hosts", "imagesFile", "images", "prod")
-COPY_KEYS = ("coreWorker", "replica", "feeds")
-"""Keys that belong to the copy: from v1 on."""
 PROD_SECRETS = ("prodDatabasePassword", "prodBasicAuthPassword")
-COPY_SECRETS = (
-    "coreWorkerAdminPassword",
-    "airbyteDatabasePassword",
-    "migrationPassword",
-    "replicaAdminPassword",
-    "replicaClientSecret",
-)
-SECRETS = (*PROD_SECRETS, *COPY_SECRETS)
-KNOWN = (*PLAIN_KEYS, *COPY_KEYS, *SECRETS)
-LATER = "nothing: this key belongs to v1"
+KEYS_SINCE = {
+    Stage.V1: ("coreWorker", "replica", "feeds"),
+    Stage.V2: ("intermediary", "prodAbctl", "cutover", "drainSeconds"),
+}
+SECRETS_SINCE = {
+    Stage.V1: (
+        "coreWorkerAdminPassword",
+        "airbyteDatabasePassword",
+        "migrationPassword",
+        "replicaAdminPassword",
+        "replicaClientSecret",
+    ),
+    Stage.V2: ("intermediaryAdminPassword", "prodAdminPassword", "prodClientSecret"),
+}
+LATER_KEYS = {key: since for since, keys in KEYS_SINCE.items() for key in keys}
+LATER_SECRETS = {key: since for since, keys in SECRETS_SINCE.items() for key in keys}
+SECRETS = (*PROD_SECRETS, *LATER_SECRETS)
+KNOWN = (*PLAIN_KEYS, *LATER_KEYS, *SECRETS)
+DRAIN_SECONDS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +72,17 @@ class CopySettings:
 
     core_worker: CoreWorkerSettings
     replica: Replica
-    feed: Feed
+    feeds: tuple[Feed, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalSettings:
+    """What v2 adds: the server that prod moves to, its Airbyte there, and whether it moves."""
+
+    intermediary: IntermediarySettings
+    prod_abctl: ProdAbctl
+    cutover: CutOverWish
+    drain_seconds: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +98,8 @@ class Settings:
     prod: Prod
     copy: CopySettings | None
     """None in v0."""
+    final: FinalSettings | None
+    """None before v2."""
     secret: Callable[[str], pulumi.Output[str]]
     """Returns the sealed value of a secret key."""
 
@@ -89,16 +111,13 @@ def load() -> Settings:
     for key in sorted(set(reader.values) - set(KNOWN)):
         mend = remove_command(key, whole=True)
         reader.add(key, UNKNOWN_KEY, f"one of {', '.join(KNOWN)}", mend)
-    reader.refuse_sealed((*PLAIN_KEYS, *COPY_KEYS))
+    reader.refuse_sealed((*PLAIN_KEYS, *LATER_KEYS))
     raw = _read(reader, _stage(reader, stack))
     _check_secrets(reader, raw)
     judged = checks.judge(raw)
     problems = [*reader.problems, *judged.problems]
     if problems or raw.stage is None or raw.operator is None or raw.prod is None:
         raise SettingsError(stack, problems)
-    copy = None
-    if raw.core_worker and raw.replica and raw.feeds:
-        copy = CopySettings(core_worker=raw.core_worker, replica=raw.replica, feed=raw.feeds[0])
     return Settings(
         stage=raw.stage,
         deployment=raw.deployment,
@@ -110,8 +129,26 @@ def load() -> Settings:
         },
         images=judged.images,
         prod=raw.prod,
-        copy=copy,
+        copy=_copy(raw),
+        final=_final(raw),
         secret=pulumi.Config(NAMESPACE).require_secret,
+    )
+
+
+def _copy(raw: Raw) -> CopySettings | None:
+    if raw.core_worker is None or raw.replica is None:
+        return None
+    return CopySettings(core_worker=raw.core_worker, replica=raw.replica, feeds=tuple(raw.feeds))
+
+
+def _final(raw: Raw) -> FinalSettings | None:
+    if raw.intermediary is None or raw.prod_abctl is None or raw.cutover is None:
+        return None
+    return FinalSettings(
+        intermediary=raw.intermediary,
+        prod_abctl=raw.prod_abctl,
+        cutover=raw.cutover,
+        drain_seconds=raw.drain_seconds,
     )
 
 
@@ -141,12 +178,24 @@ def _stage(reader: Reader, stack: str) -> Stage | None:
     return Stage(stack)
 
 
+def _later(stage: Stage | None, since: Stage) -> str:
+    """Return why a key is too early for `stage`; nothing when it is not."""
+    order = [*Stage]
+    early = stage is not None and order.index(stage) < order.index(since)
+    return f"nothing: this key belongs to {since}" if early else ""
+
+
 def _read(reader: Reader, stage: Stage | None) -> Raw:
-    if stage is Stage.V0:
-        for key in COPY_KEYS:
-            reader.refuse(key, LATER)
+    for key, since in LATER_KEYS.items():
+        if later := _later(stage, since):
+            reader.refuse(key, later)
     with_copy = stage is not Stage.V0
+    final = stage is Stage.V2
+    before = len(reader.problems)
+    feeds = reader.several("feeds", Feed) if with_copy else []
     return Raw(
+        feeds=feeds,
+        feeds_complete=len(reader.problems) == before,
         stage=stage,
         deployment=reader.name("deployment"),
         operator=reader.one("operator", Operator),
@@ -157,7 +206,10 @@ def _read(reader: Reader, stage: Stage | None) -> Raw:
         prod=reader.one("prod", Prod),
         core_worker=reader.one("coreWorker", CoreWorkerSettings) if with_copy else None,
         replica=reader.one("replica", Replica) if with_copy else None,
-        feeds=reader.several("feeds", Feed) if with_copy else [],
+        intermediary=reader.one("intermediary", IntermediarySettings) if final else None,
+        prod_abctl=reader.one("prodAbctl", ProdAbctl) if final else None,
+        cutover=reader.choice("cutover", CutOverWish) if final else None,
+        drain_seconds=reader.whole("drainSeconds", DRAIN_SECONDS) if final else DRAIN_SECONDS,
     )
 
 
@@ -165,8 +217,9 @@ def _check_secrets(reader: Reader, raw: Raw) -> None:
     """Presence and sealing are checked here, with all the rest; the values stay Outputs."""
     for key in SECRETS:
         present = key in reader.values
-        if present and raw.stage is Stage.V0 and key in COPY_SECRETS:
-            reader.add(key, "a value that is sealed", LATER, remove_command(key))
+        later = _later(raw.stage, LATER_SECRETS.get(key, Stage.V0))
+        if present and later:
+            reader.add(key, "a value that is sealed", later, remove_command(key))
         elif present and key not in reader.sealed:
             reader.add(key, "a value in clear", "an encrypted value", secret_command(key))
         elif not present and _needed(raw, key):
@@ -174,7 +227,7 @@ def _check_secrets(reader: Reader, raw: Raw) -> None:
 
 
 def _needed(raw: Raw, key: str) -> bool:
-    if raw.stage is Stage.V0 and key in COPY_SECRETS:
+    if _later(raw.stage, LATER_SECRETS.get(key, Stage.V0)):
         return False
     adopted = raw.prod is not None and not raw.prod.created
     # An Airbyte that runs already keeps its own basic auth; its database is read from v1 on.

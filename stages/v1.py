@@ -1,29 +1,24 @@
 """v1 enhanced: v0, a live copy on core-worker-01, and an Airbyte standing by on it."""
 
-from airbyte.chart_values import ExternalDatabase
-from airbyte.images import DB_MIGRATION, POSTGRES
-from airbyte.versions import CHARTS
-from components import (
-    AirbyteAbctl,
-    AirbyteAbctlArgs,
-    AirbyteCompose,
-    CoreWorker,
-    CoreWorkerArgs,
-    DbMigration,
-    DbMigrationArgs,
-    Endpoint,
-    FeedArgs,
-    ServerKind,
-)
-from components.core_worker import AIRBYTE_ROLE, MIRROR, WORKING
-from stages import foundation, outputs, v0
-from stages.foundation import Foundation
+from dataclasses import dataclass
+
+import pulumi
+
+from components import AirbyteAbctl, AirbyteCompose, CoreWorker, DbMigration, Landscape
+from components.airbyte_databases import MIRROR, WORKING
+from stages import foundation, outputs, parts, v0
 from stages.outputs import StageOutputs
 from stages.settings import CopySettings, Settings
 
-CORE_WORKER = "core-worker-01"
-REPLICA = "airbyte-prod-backup-replica-2"
-FEED = "db-migration"
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What there is."""
+
+    airbyte: AirbyteCompose
+    worker: CoreWorker
+    feed: DbMigration
+    replica: AirbyteAbctl
 
 
 def build(settings: Settings) -> StageOutputs:
@@ -34,113 +29,52 @@ def build(settings: Settings) -> StageOutputs:
         raise ValueError(msg)
     ground = foundation.lay(settings)
     airbyte = foundation.prod(settings, ground)
-    worker = _core_worker(settings, copy, ground)
-    feed = _feed(settings, copy, ground, airbyte, worker)
-    replica = _replica(settings, copy, ground, worker, feed)
-    where = copy.core_worker.host
+    worker = CoreWorker(
+        parts.CORE_WORKER,
+        parts.server_args(parts.CORE_WORKER, copy.core_worker, settings, ground),
+        ground.after(),
+    )
+    standby = parts.replica(copy, settings, ground)
+    landscape = Landscape(
+        deployment=settings.deployment,
+        servers=[worker],
+        compose=parts.compose_instance(settings, ground),
+        abctl=[standby.instance],
+        cut_over=None,
+    )
+    source = parts.source(settings, ground, airbyte)
+    feed = DbMigration(
+        parts.SCRIPT,
+        parts.script_args(landscape, worker, source, feeds=copy.feeds, settings=settings),
+        ground.after(airbyte.ready),
+    )
+    # Its bootloader writes at once: the working database must be a clone of the mirror by then.
+    replica = parts.abctl(standby, [worker], settings, ground.after(feed.following))
+    world = World(airbyte=airbyte, worker=worker, feed=feed, replica=replica)
+    return _outputs(settings, copy, world)
+
+
+def _outputs(settings: Settings, copy: CopySettings, world: World) -> StageOutputs:
+    address = f"{world.worker.private.host}:{world.worker.private.port}"
     return StageOutputs(
         stage=settings.stage,
         deployment=settings.deployment,
         airbyte={
-            foundation.PROD_AIRBYTE: f"{airbyte.url} (prod: syncs)",
-            REPLICA: f"{replica.url} (stands by: its connections are inactive)",
+            foundation.PROD_AIRBYTE: f"{world.airbyte.url} (prod: syncs)",
+            parts.REPLICA: f"{world.replica.url} (stands by: its connections are inactive)",
         },
         databases={
             "prod": v0.database(settings),
-            "mirror": f"{worker.private.host}:{worker.private.port}, database {MIRROR}",
-            "working": f"{worker.private.host}:{worker.private.port}, database {WORKING}",
+            "mirror": f"{address}, database {MIRROR}",
+            "working": f"{address}, database {WORKING}",
         },
-        next=feed.status.apply(outputs.next_of),
-        feed=feed.status.apply(
-            lambda status: outputs.feed_of(
-                status, refresh_hours=copy.feed.refresh_hours, where=where
-            )
-        ),
+        next=world.feed.status.apply(outputs.next_of),
+        feed=_feed(world.feed, copy),
     )
 
 
-def _core_worker(settings: Settings, copy: CopySettings, ground: Foundation) -> CoreWorker:
-    admin = copy.core_worker.admin_endpoint
-    return CoreWorker(
-        CORE_WORKER,
-        CoreWorkerArgs(
-            host=ground.hosts[copy.core_worker.host],
-            kind=ServerKind(copy.core_worker.kind),
-            image=settings.images.get(POSTGRES),
-            port=copy.core_worker.port,
-            admin_endpoint=Endpoint(host=admin.host, port=admin.port, sslmode=admin.sslmode),
-            admin=admin.user,
-            admin_password=settings.secret("coreWorkerAdminPassword"),
-            airbyte_password=settings.secret("airbyteDatabasePassword"),
-            migration_password=settings.secret("migrationPassword"),
-        ),
-        ground.after(),
-    )
-
-
-def _feed(
-    settings: Settings,
-    copy: CopySettings,
-    ground: Foundation,
-    airbyte: AirbyteCompose,
-    worker: CoreWorker,
-) -> DbMigration:
-    feed = copy.feed
-    return DbMigration(
-        FEED,
-        DbMigrationArgs(
-            deployment=settings.deployment,
-            feed=FeedArgs(
-                name=feed.name,
-                source=feed.source,
-                target=feed.target,
-                mode=feed.mode,
-                allow_source_restart=feed.allow_source_restart,
-                refresh_hours=feed.refresh_hours,
-                verify_every_seconds=feed.verify_every_seconds,
-                ready_seconds=feed.ready_seconds,
-            ),
-            image=settings.images[DB_MIGRATION],
-            source=ground.hosts[settings.prod.host],
-            source_network=airbyte.network,
-            source_containers=airbyte.containers,
-            target=ground.hosts[copy.core_worker.host],
-            core_worker=worker,
-            reader=ground.hosts[copy.replica.host],
-            source_owner_password=settings.secret("prodDatabasePassword"),
-            migration_password=settings.secret("migrationPassword"),
-        ),
-        ground.after(airbyte.ready),
-    )
-
-
-def _replica(
-    settings: Settings,
-    copy: CopySettings,
-    ground: Foundation,
-    worker: CoreWorker,
-    feed: DbMigration,
-) -> AirbyteAbctl:
-    return AirbyteAbctl(
-        REPLICA,
-        AirbyteAbctlArgs(
-            host=ground.hosts[copy.replica.host],
-            chart=CHARTS[copy.replica.chart_version],
-            port=copy.replica.port,
-            url=copy.replica.url,
-            low_resource=copy.replica.low_resource_mode,
-            public_host=copy.replica.public_host,
-            database=ExternalDatabase(
-                host=worker.private.host,
-                port=worker.private.port,
-                name=WORKING,
-                tls=worker.private.sslmode != "disable",
-            ),
-            database_user=AIRBYTE_ROLE,
-            database_password=settings.secret("airbyteDatabasePassword"),
-            admin_password=settings.secret("replicaAdminPassword"),
-            client_secret=settings.secret("replicaClientSecret"),
-        ),
-        # Its bootloader writes at once: the working database must be a clone of the mirror by then.
-        ground.after(feed.following),
+def _feed(feed: DbMigration, copy: CopySettings) -> pulumi.Output[dict[str, object]]:
+    hours, where = copy.feeds[0].refresh_hours, copy.core_worker.host
+    return feed.status.apply(
+        lambda status: outputs.feed_of(status, refresh_hours=hours, where=where)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent import futures
 from typing import NoReturn
 
@@ -31,6 +31,11 @@ SEVERITIES = {
 def _type_and_name(urn: str) -> tuple[str, str]:
     parts = urn.split("::", 3)
     return parts[2].rsplit("$", 1)[-1], parts[3]
+
+
+def _kept(olds: Properties, news: Properties, ignored: Iterable[str]) -> Properties:
+    """Return the inputs with what is ignored as it is: the engine restores only given inputs."""
+    return {**{key: olds[key] for key in ignored if key in olds}, **news}
 
 
 class Plugin(provider_pb2_grpc.ResourceProviderServicer):
@@ -99,7 +104,9 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: proto.DiffRequest, context: grpc.ServicerContext) -> proto.DiffResponse:
         """Compare the last state with the new inputs."""
         resource, _ = self._resource(request.urn, context)
-        changes = resource.changes(plain_map(request.olds), plain_map(request.news))
+        olds = plain_map(request.olds)
+        news = _kept(olds, plain_map(request.news), request.ignoreChanges)
+        changes = resource.changes(olds, news)
         kinds = {False: proto.PropertyDiff.UPDATE, True: proto.PropertyDiff.UPDATE_REPLACE}
         some = proto.DiffResponse.DIFF_SOME if changes else proto.DiffResponse.DIFF_NONE
         return proto.DiffResponse(
@@ -135,7 +142,8 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
     ) -> proto.UpdateResponse:
         """Change the resource; in a preview nothing runs and what is computed is unknown."""
         resource, _ = self._resource(request.urn, context)
-        olds, news = plain_map(request.olds), plain_map(request.news)
+        olds = plain_map(request.olds)
+        news = _kept(olds, plain_map(request.news), request.ignoreChanges)
         if request.preview:
             outputs = resource.foreseen(olds, news)
         else:

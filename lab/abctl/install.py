@@ -167,10 +167,12 @@ def _encoded(value: object) -> str:
 def _chart(cluster: Cluster, chart: charts.Chart, chart_values: values.Values) -> None:
     output.info(f"Starting Helm Chart installation of 'airbyte/airbyte' (version: {chart.version})")
     rendered = Renderer(chart, chart_values).render()
-    revision = cluster.ask("begin", {"release": RELEASE, "chart": chart.version})["revision"]
+    begun = cluster.ask("begin", {"release": RELEASE, "chart": chart.version})
+    revision = begun["revision"]
     body = {
         "release": RELEASE,
         "revision": revision,
+        "attempt": begun["attempt"],
         "chart": chart.version,
         "app": chart.app_version,
         "configMap": rendered.config_map,
@@ -216,6 +218,7 @@ def _ingress(cluster: Cluster, hosts: list[str]) -> None:
         output.success("Updated existing Ingress")
     else:
         output.info("No existing Ingress found, creating one")
+        output.success("Ingress created")
 
 
 def _verify(cluster: Cluster, url: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .client import call
 from .settings import StandinError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BATCH = 500
 
@@ -31,27 +35,43 @@ class Work:
         return dict(vars(self))
 
 
-def sync(work: Work, world_url: str, instance: str) -> int:
-    """Copy all records after the cursor; return the last one's number."""
-    last = work.cursor
+def sync(
+    work: Work, world_url: str, instance: str, ended: Callable[[], bool] = lambda: False
+) -> int:
+    """Copy all records after the cursor; return the last one's number.
+
+    It needs no database, so it goes on while the platform's is away. `ended` is asked before each
+    batch whether the platform has ended the job: its word comes late, and may never come.
+    """
+    last, began = work.cursor, time.time()
     while True:
         answer = call(f"{world_url}/source/{work.source_id}?from={last + 1}&limit={BATCH}")
         numbers = [int(record["n"]) for record in answer["records"]]
         if not numbers:
             return last
-        written = call(
-            f"{world_url}/destination/{work.destination_id}",
-            {
-                "connection": work.connection_id,
-                "instance": instance,
-                "job": work.job,
-                "attempt": work.attempt,
-                "records": numbers,
-            },
-        )
+        if ended():
+            msg = f"the platform ended job {work.job}"
+            raise SyncError(msg)
+        batch = _run(work, instance) | {"began": began, "records": numbers}
+        written = call(f"{world_url}/destination/{work.destination_id}", batch)
         if written.get("stored") != len(numbers):
             msg = f"destination {work.destination_id} stored {written.get('stored')} records"
             raise SyncError(msg)
         last = numbers[-1]
-        if len(numbers) < BATCH:
+        if last >= int(answer["count"]):
             return last
+
+
+def committed(work: Work, world_url: str, instance: str, last: int) -> None:
+    """Tell the ledger that the cursor is committed: who repeats these records now, doubles them."""
+    note = _run(work, instance) | {"last": last}
+    call(f"{world_url}/destination/{work.destination_id}/commit", note)
+
+
+def _run(work: Work, instance: str) -> dict[str, Any]:
+    return {
+        "connection": work.connection_id,
+        "instance": instance,
+        "job": work.job,
+        "attempt": work.attempt,
+    }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 POOL_WAIT_SECONDS = 30.0
 RETRY_SECONDS = 0.25
+MOST_WAIT_SECONDS = 1.0
 
 Connection = psycopg.Connection[DictRow]
 
@@ -51,6 +52,10 @@ class Pool:
         self._places = threading.BoundedSemaphore(size)
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._wait = RETRY_SECONDS / 2
+        self._closed_until = 0.0
+        self._refusal = ""
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -91,7 +96,7 @@ class Pool:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
             try:
-                connection = connection or connect(self._database, self._name)
+                connection = connection or self._open()
                 connection.execute("SELECT 1")
             except psycopg.OperationalError as error:
                 if connection is not None:
@@ -101,3 +106,20 @@ class Pool:
                     raise PoolTimeoutError(msg) from error
             else:
                 return connection
+
+    def _open(self) -> Connection:
+        """Open one connection; all who wait share one attempt in a while, which grows.
+
+        A database that refuses this role for good is therefore asked once a second.
+        """
+        with self._opening:
+            if time.monotonic() < self._closed_until:
+                raise psycopg.OperationalError(self._refusal)
+            try:
+                opened = connect(self._database, self._name)
+            except psycopg.OperationalError as error:
+                self._wait = min(MOST_WAIT_SECONDS, self._wait * 2)
+                self._closed_until, self._refusal = time.monotonic() + self._wait, str(error)
+                raise
+            self._wait = RETRY_SECONDS / 2
+            return opened

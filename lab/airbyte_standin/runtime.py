@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import sys
 import threading
@@ -38,10 +39,13 @@ def pause(seconds: float) -> bool:
 
 
 def every(seconds: float, name: str, action: Callable[[], None]) -> threading.Thread:
-    """Run `action` again and again in a thread; a failure is logged, the next turn comes."""
+    """Run `action` again and again in a thread; a failure is logged, the next turn comes.
+
+    No two processes keep in step, so that of two that poll one store each has its turns.
+    """
 
     def loop() -> None:
-        while not pause(seconds):
+        while not pause(seconds * random.uniform(0.8, 1.2)):  # noqa: S311 - no secret
             try:
                 action()
             except Exception as error:  # one bad turn must not end the role

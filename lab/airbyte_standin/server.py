@@ -17,6 +17,7 @@ from .lab_routes import LabRoutes
 from .runtime import log, pause
 from .scheduling import Scheduler
 from .settings import StandinError
+from .statuses import Statuses
 from .web import Json, Request, Router, serve, until_stopped
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def router(context: Context, lab: LabRoutes) -> Router:
     routes.add("GET", "/api/v1/instance_configuration", lambda _request: _instance(context))
     routes.add("POST", "/api/v1/applications/token", gatekeeper.token)
     Connections(context.settings, context.pool, context.scheduler).add_to(routes)
+    routes.add("POST", "/api/v1/connections/status", Statuses(context.pool).read)
     Jobs(context.pool).add_to(routes)
     lab.add_to(routes)
     if versions.numbers(context.settings.version) >= (1, 8):

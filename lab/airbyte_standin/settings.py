@@ -115,6 +115,11 @@ class Settings:
         raise StandinError(msg)
 
 
+def _instance(env: Mapping[str, str]) -> str:
+    """Compose's containers are one Airbyte under as many names; a node's name is its host's."""
+    return socket.gethostname() if env.get("WORKER_ENVIRONMENT") == "kubernetes" else "compose"
+
+
 def read(env: Mapping[str, str] | None = None) -> Settings:
     """Read the environment once."""
     env = dict(os.environ if env is None else env)
@@ -123,7 +128,7 @@ def read(env: Mapping[str, str] | None = None) -> Settings:
         version=env.get("AIRBYTE_VERSION") or env.get("VERSION") or COMPOSE_VERSION,
         env=env,
         world_url=env.get("LAB_WORLD_URL", WORLD_URL),
-        instance=env.get("LAB_INSTANCE") or socket.gethostname(),
+        instance=env.get("LAB_INSTANCE") or _instance(env),
         minute_seconds=float(env.get("STANDIN_MINUTE_SECONDS", "60")),
         poll_seconds=float(env.get("STANDIN_POLL_SECONDS", "2")),
     )

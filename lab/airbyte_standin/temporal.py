@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .database import Connection
 
 DATABASE_WAIT_SECONDS = 60.0
+# Temporal's enum WorkflowExecutionStatus.
+RUNNING, TERMINATED = 1, 5
 PLUGINS = {"postgresql": "v96", "postgres12": "v12"}
 DATABASES = ("temporal", "temporal_visibility")
 STORE = (
@@ -39,8 +42,11 @@ STORE = (
 )
 VISIBILITY = (
     """CREATE TABLE IF NOT EXISTS executions_visibility (
-         workflow_id varchar(255) PRIMARY KEY, run_id uuid NOT NULL, status varchar(32) NOT NULL,
-         start_time timestamptz NOT NULL)""",
+         namespace_id char(64) NOT NULL, run_id char(64) NOT NULL, start_time timestamp NOT NULL,
+         execution_time timestamp NOT NULL, workflow_id varchar(255) NOT NULL,
+         workflow_type_name varchar(255) NOT NULL, status integer NOT NULL, close_time timestamp,
+         history_length bigint, memo bytea, encoding varchar(64) NOT NULL,
+         task_queue varchar(255) NOT NULL DEFAULT '', PRIMARY KEY (namespace_id, run_id))""",
 )
 REGISTER = (
     """INSERT INTO namespaces (id, name) VALUES ('\\x01', 'default') ON CONFLICT DO NOTHING"""
@@ -55,7 +61,8 @@ def run(settings: Settings) -> int:
         raise StandinError(msg)
     database = settings.temporal_database()
     _auto_setup(database, plugin)
-    service = Service(Pool(database, "temporal", 4))
+    visibility = replace(database, name="temporal_visibility")
+    service = Service(Pool(database, "temporal", 4), Pool(visibility, "temporal", 1))
     until_stopped(serve(settings.port(7233), service.router()))
     return 0
 
@@ -63,7 +70,7 @@ def run(settings: Settings) -> int:
 def _auto_setup(database: Database, plugin: str) -> None:
     _create_databases(_wait(database))
     for name, statements in zip(DATABASES, (STORE, VISIBILITY), strict=True):
-        with connect(database, "temporal", name) as connection:
+        with _connect(database, name) as connection:
             if name == "temporal_visibility" and plugin == "postgres12":
                 connection.execute("CREATE EXTENSION IF NOT EXISTS btree_gin")
             for statement in statements:
@@ -94,6 +101,14 @@ def _wait(database: Database) -> Connection:
                 raise StandinError(msg) from error
 
 
+def _connect(database: Database, name: str) -> Connection:
+    try:
+        return connect(database, "temporal", name)
+    except psycopg.OperationalError as error:
+        msg = f"database {name} does not let {database.user} in: {error}"
+        raise StandinError(msg) from error
+
+
 def _create_databases(connection: Connection) -> None:
     with connection:
         rows = connection.execute("SELECT datname FROM pg_database").fetchall()
@@ -111,9 +126,10 @@ def _create_databases(connection: Connection) -> None:
 class Service:
     """What the real one offers over gRPC, as a few JSON calls."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, visibility: Pool) -> None:
         """Keep the store."""
         self._pool = pool
+        self._visibility = visibility
 
     def router(self) -> Router:
         """Return the calls."""
@@ -154,6 +170,7 @@ class Service:
                 return {"runId": known["run"], "started": False}
             first = "" if signal == "connection_updated" else signal
             run = self._start(connection, workflow, first)
+        self._show(workflow, run)
         return {"runId": run, "started": True}
 
     def _start(self, connection: Connection, workflow: str, signal: str) -> str:
@@ -166,6 +183,26 @@ class Service:
             [workflow, run, signal],
         )
         return run
+
+    def _show(self, workflow: str, run: str | None) -> None:
+        """Close what is shown of a workflow, and show its new run; this may come late."""
+        try:
+            with self._visibility.transaction() as connection:
+                connection.execute(
+                    """UPDATE executions_visibility SET status = %s, close_time = now()
+                       WHERE workflow_id = %s AND status = %s""",
+                    [TERMINATED, workflow, RUNNING],
+                )
+                if run:
+                    connection.execute(
+                        """INSERT INTO executions_visibility (namespace_id, run_id, start_time,
+                             execution_time, workflow_id, workflow_type_name, status, encoding,
+                             task_queue) VALUES ('default', %s, now(), now(), %s,
+                             'ConnectionManagerWorkflow', %s, 'Proto3', 'CONNECTION_UPDATER')""",
+                        [run, workflow, RUNNING],
+                    )
+        except (psycopg.Error, StandinError) as error:
+            log(f"visibility of {workflow}: {error}")
 
     def progress(self, request: Request) -> Json:
         """A worker reports what it did for a workflow; a stale run is told so."""
@@ -193,4 +230,5 @@ class Service:
             "UPDATE current_executions SET status = 'Terminated' WHERE workflow_id = %s",
             [request.body["workflowId"]],
         )
+        self._show(str(request.body["workflowId"]), None)
         return {"terminated": rows}

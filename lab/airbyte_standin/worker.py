@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import schedule, syncing, versions
 from .client import CallError
-from .connector import Work, sync
+from .connector import Work, committed, sync
 from .database import Pool
 from .runtime import every, log, pause
 from .scheduling import PREFIX, Scheduler
@@ -95,14 +95,17 @@ class Worker:
                 workflow, "syncing", owner=self._name, expected="waiting", takeSignal=True
             )
             if taken:
-                self._sync(row)
+                done = self._sync(row)
                 self._scheduler.progress(workflow, "waiting", expected="syncing")
+                if done:
+                    self._tell(*done)
         except Exception as error:  # the thread's end must free its place
             log(f"connection {row['id']}: {type(error).__name__}: {error}")
         finally:
             self._places.release()
 
-    def _sync(self, row: DictRow) -> None:
+    def _sync(self, row: DictRow) -> tuple[Work, int] | None:
+        """Sync once; return what was done and the last record's number, if that is committed."""
         connection_id = str(row["id"])
         with self._pool.transaction() as connection:
             job = syncing.create_job(connection, connection_id)
@@ -123,10 +126,17 @@ class Worker:
             log(f"job {job}: {error}")
             with self._pool.transaction() as connection:
                 syncing.fail(connection, (job, attempt), str(error))
-            return
+            return None
         with self._pool.transaction() as connection:
             kept = syncing.succeed(connection, connection_id, (job, attempt), last)
         log(f"job {job}: records {cursor + 1} to {last}" + ("" if kept else ", job was ended"))
+        return (work, last) if kept else None
+
+    def _tell(self, work: Work, last: int) -> None:
+        try:
+            committed(work, self._settings.world_url, self._settings.instance, last)
+        except CallError as error:
+            log(f"job {work.job}: the ledger was not told of its commit: {error}")
 
     def _launch(self, work: Work) -> int:
         if self._queue is None:

@@ -1,4 +1,4 @@
-"""`make demo`: brings a running Airbyte from v0 to v1 with the product's own commands."""
+"""`make demo`: a running Airbyte goes from v0 to v2 and loses its host, under load."""
 
 import json
 import sys
@@ -10,29 +10,28 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from lab.demo import load, measure
+from lab.demo import final, load, measure, places
 from lab.demo.commands import CommandFailedError, captured, lab_environment, shown
-from lab.demo.history import last_update
-from lab.demo.report import Copy, Outcome, Stage, show
+from lab.demo.follow import following
+from lab.demo.history import bring_up
+from lab.demo.report import Copy, MainJob, Outcome, show
 from lab.spec import LabSpec
 
 CONSOLE = Console(width=100)
-HOST_COMMAND = ["python", "-m", "lab", "ssh", "core-worker-01", "--"]
-AGENT = [*HOST_COMMAND, "docker", "exec", "db-migration", "db-migration"]
 
 app = typer.Typer(add_completion=False)
 
 
-def bring_up(stack: str, env: Mapping[str, str]) -> Stage:
-    """Run `pulumi up` and read from the engine's history what it did."""
-    seconds = shown(["pulumi", "up", "--yes", "--non-interactive", "--stack", stack], env)
-    return Stage(name=stack, update=last_update(stack, env), seconds=seconds)
+def credentials(env: Mapping[str, str]) -> places.Credentials:
+    """Open the lab's passwords, which the committed file of v2 holds all of."""
+    command = ["pulumi", "config", "get", "--stack", "v0", "--config-file", "Pulumi.v2.yaml"]
+    return places.credentials(lambda key: captured([*command, key], env).strip())
 
 
 def verified_copy(env: Mapping[str, str]) -> Copy:
     """Have the DB Migration Script compare every table of prod and the copy by hash."""
-    shown([*AGENT, "status"], env)
-    found = json.loads(captured([*AGENT, "verify", "--json"], env))["feeds"][0]
+    shown([*final.AGENT, "status"], env)
+    found = json.loads(captured([*final.AGENT, "verify", "--json"], env))["feeds"][0]
     return Copy(
         tables=found["tables"],
         rows=found["rows"],
@@ -42,36 +41,32 @@ def verified_copy(env: Mapping[str, str]) -> Copy:
     )
 
 
-def run_main_job(rate: int, jobs: int) -> Outcome:
-    """Run the three commands under load; measure while it runs and after it."""
+def run(rate: int, jobs: int) -> Outcome:
+    """Run the commands of a migration under load; measure while they run and after them."""
     shown([sys.executable, "-m", "lab", "down"])
     shown([sys.executable, "-m", "lab", "up"])
     env = lab_environment()
     shown(["pulumi", "stack", "init", "v0", "--non-interactive"], env)
     stages = [bring_up("v0", env)]
-    secrets = measure.credentials("v0", env)
+    secrets = credentials(env)
     CONSOLE.print(f"\nfilling prod with {jobs:,} jobs through its API")
     measure.post("/lab/seed", {"connections": 20, "jobs": jobs}, secrets.prod_basic_auth)
     folder = LabSpec().folder / "load"
-    with load.running(
-        rate=rate, password=secrets.prod_basic_auth, folder=folder, env=env
-    ) as generator:
+    with load.running(rate=rate, secrets=secrets, folder=folder, env=env) as generator:
         promotion = shown(["stagectl", "promote", "v0", "v1", "--yes"], env)
         stages.append(bring_up("v1", env))
-        secrets = measure.credentials("v1", env)
         lag = measure.feed_lag(secrets, samples=50)
-    ids = measure.acknowledged_ids(generator.acknowledged)
-    return Outcome(
-        stages=stages,
-        promotion_seconds=promotion,
-        copy=verified_copy(env),
-        lag=lag,
-        load=load.verdict(
-            generator,
-            measure.missing_on_copy(ids, secrets),
-            load.restart_of_prod_database(env),
-        ),
-    )
+        missing = measure.missing_on_copy(generator.ids(), secrets)
+        main = MainJob(
+            stages=stages,
+            promotion_seconds=promotion,
+            copy=verified_copy(env),
+            lag=lag,
+            load=load.on_the_copy(generator, missing, load.restart_of_prod_database(env)),
+        )
+        with following(generator.target) as follower:
+            ended = final.run(generator, follower, secrets, env)
+    return Outcome(main=main, final=ended)
 
 
 def dirty_files(env: Mapping[str, str]) -> str:
@@ -81,16 +76,16 @@ def dirty_files(env: Mapping[str, str]) -> str:
 
 @app.command()
 def demo(
-    rate: Annotated[int, typer.Option(help="writes a second on prod while it is copied")] = 30,
+    rate: Annotated[int, typer.Option(help="writes a second on prod, all the time")] = 30,
     jobs: Annotated[int, typer.Option(help="jobs in prod before the copy starts")] = 5000,
 ) -> None:
-    """Bring a running Airbyte from v0 to v1, under load, and measure it from outside."""
+    """Bring a running Airbyte from v0 to v2, kill prod's host, and measure it from outside."""
     started = time.monotonic()
     before = dirty_files({**lab_environment()}) if Path(".git").exists() else ""
     try:
-        outcome = run_main_job(rate, jobs)
-    except CommandFailedError as error:
-        CONSOLE.print(f"[red]the demo stopped:[/red] {error}; its output above says why")
+        outcome = run(rate, jobs)
+    except (CommandFailedError, TimeoutError) as error:
+        CONSOLE.print(f"[red]the demo stopped:[/red] {error}; the output above says why")
         raise typer.Exit(1) from error
     show(outcome, CONSOLE)
     problems = outcome.problems()
@@ -101,9 +96,11 @@ def demo(
     CONSOLE.print(f"\ndemo took {time.monotonic() - started:.0f} s. The lab is still running:")
     CONSOLE.print(
         '  eval "$(.venv/bin/python -m lab env)"    then pulumi, stagectl and lab are on PATH\n'
-        "  pulumi stack output --stack v1           where everything is, and what to do next\n"
-        "  lab status                               the hosts\n"
-        "  lab ssh core-worker-01 -- docker exec db-migration db-migration status\n"
+        "  lab status                               the hosts; prod is dead\n"
+        "  pulumi preview --stack v2                says so, and proposes nothing\n"
+        "  lab start prod                           boots it; its database lets it do no harm\n"
+        "  lab ssh core-worker-01 -- docker exec db-migration db-migration rebuild\n"
+        "                                           makes it the standby\n"
         "  make clean-lab                           remove the lab"
     )
     raise typer.Exit(1 if problems else 0)

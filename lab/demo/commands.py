@@ -23,7 +23,7 @@ class CommandFailedError(RuntimeError):
 
 def lab_environment() -> dict[str, str]:
     """Return the environment of a shell after `eval "$(python -m lab env)"`."""
-    script = f'set -euo pipefail; eval "$({sys.executable} -m lab env)"; env -0'
+    script = f'set -euo pipefail; lines=$({sys.executable} -m lab env); eval "$lines"; env -0'
     shell = subprocess.run(["bash", "-c", script], cwd=ROOT, check=True, capture_output=True)
     pairs = (item.split("=", 1) for item in shell.stdout.decode().split("\0") if "=" in item)
     return dict(pairs)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.demo.commands import captured
+from lab.demo.commands import captured, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,3 +42,18 @@ def last_update(stack: str, env: Mapping[str, str]) -> Update:
         replaced=changes.get("replace", 0),
         deleted=changes.get("delete", 0),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One `pulumi up` of the demo."""
+
+    name: str
+    update: Update
+    seconds: float
+
+
+def bring_up(stack: str, env: Mapping[str, str]) -> Stage:
+    """Run `pulumi up` and read from the engine's history what it did."""
+    seconds = shown(["pulumi", "up", "--yes", "--non-interactive", "--stack", stack], env)
+    return Stage(name=stack, update=last_update(stack, env), seconds=seconds)

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from lab.demo.commands import ROOT, captured
+from lab.demo.places import AIRBYTES, COMPOSE, Credentials
 from lab.demo.report import Load
-from lab.load import MOST_SECONDS, PASSWORD_VARIABLE
+from lab.load import MOST_SECONDS
+from lab.load_notes import ACKNOWLEDGED, FAILED, read
+from lab.load_target import point, write_logins
 
 STOP_DEADLINE_SECONDS = 60.0
 ASK_STATE = ["docker", "inspect", "--format", "{{json .State}}", "airbyte-db"]
@@ -26,19 +28,26 @@ AFTER_START_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Generator:
-    """Where a running load generator notes what prod answered."""
+    """A load generator that runs, or has run."""
 
     folder: Path
 
     @property
-    def acknowledged(self) -> Path:
-        """One JSON line for each write that prod acknowledged, on disk before the next write."""
-        return self.folder / "acknowledged.jsonl"
+    def target(self) -> Path:
+        """Its first line says where to write now."""
+        return self.folder / "target"
 
-    @property
-    def failed(self) -> Path:
-        """One JSON line for each write that prod answered with an error."""
-        return self.folder / "failed.jsonl"
+    def acknowledged(self) -> int:
+        """How many writes were acknowledged so far, as they are on disk."""
+        return len(read(self.folder / ACKNOWLEDGED))
+
+    def ids(self) -> list[int]:
+        """The acknowledged ids so far."""
+        return [int(line["id"]) for line in read(self.folder / ACKNOWLEDGED)]
+
+    def failures(self) -> list[float]:
+        """When attempts failed."""
+        return [float(line["at"]) for line in read(self.folder / FAILED)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,20 +60,29 @@ class Restart:
 
 @contextmanager
 def running(
-    *, rate: int, password: str, folder: Path, env: Mapping[str, str]
+    *, rate: int, secrets: Credentials, folder: Path, env: Mapping[str, str]
 ) -> Iterator[Generator]:
-    """Write to prod at `rate` a second until the block ends."""
+    """Write to prod, wherever it is, at `rate` a second until the block ends."""
     generator = Generator(folder=folder)
-    for file in (generator.acknowledged, generator.failed):
-        file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "lab.load", "--rate", str(rate), "--folder", str(folder)]
-    log = folder / "load.log"
     folder.mkdir(parents=True, exist_ok=True)
+    for file in (ACKNOWLEDGED, FAILED):
+        (folder / file).unlink(missing_ok=True)
+    point(generator.target, AIRBYTES[COMPOSE])
+    write_logins(folder / "logins", secrets.logins())
+    options = {
+        "--rate": str(rate),
+        "--folder": str(folder),
+        "--seconds": f"{MOST_SECONDS:.0f}",
+        "--target-file": str(generator.target),
+        "--logins": str(folder / "logins"),
+    }
+    words = [word for pair in options.items() for word in pair]
+    log = folder / "load.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*command, "--seconds", f"{MOST_SECONDS:.0f}"],
+            [sys.executable, "-m", "lab.load", *words],
             cwd=ROOT,
-            env={**env, PASSWORD_VARIABLE: password},
+            env=dict(env),
             stdout=output,
             stderr=output,
         )
@@ -75,6 +93,7 @@ def running(
             if process.poll() is None:
                 os.kill(process.pid, signal.SIGTERM)
             process.wait(STOP_DEADLINE_SECONDS)
+            (folder / "logins").unlink(missing_ok=True)
 
 
 def restart_of_prod_database(env: Mapping[str, str]) -> Restart:
@@ -88,22 +107,18 @@ def restart_of_prod_database(env: Mapping[str, str]) -> Restart:
     return Restart(began=_seconds(state["FinishedAt"]), ended=_seconds(state["StartedAt"]))
 
 
-def verdict(generator: Generator, missing_on_copy: int, restart: Restart) -> Load:
-    """Sum up the files; failures while the database was announced to be away are told apart."""
+def on_the_copy(generator: Generator, missing_on_copy: int, restart: Restart) -> Load:
+    """Sum up the files so far; failures while the database was announced to be away apart."""
     away = (restart.began - BEFORE_STOP_SECONDS, restart.ended + AFTER_START_SECONDS)
-    failures = [float(line["at"]) for line in _lines(generator.failed)]
+    failures = generator.failures()
     in_restart = sum(away[0] <= at <= away[1] for at in failures)
     return Load(
-        acknowledged=len(_lines(generator.acknowledged)),
+        acknowledged=generator.acknowledged(),
         missing_on_copy=missing_on_copy,
         failed=len(failures) - in_restart,
         failed_in_restart=in_restart,
         restart_seconds=restart.ended - restart.began,
     )
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _seconds(docker_time: str) -> float:

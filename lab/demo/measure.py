@@ -1,4 +1,4 @@
-"""What the demo measures from outside the hosts, over prod's API and the copy's PostgreSQL."""
+"""What the demo measures from outside the hosts, over HTTP and the servers' PostgreSQL."""
 
 import base64
 import json
@@ -7,63 +7,31 @@ import time
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import LiteralString
 
-import psycopg
+from lab.demo.places import AIRBYTES, COMPOSE, WORLD, Credentials
+from lab.load_verdict import ROWS
 
-from lab.demo.commands import captured
-
-PROD_URL = "http://127.0.0.1:18000"
-COPY_HOST, COPY_PORT = "127.0.0.1", 25432
+COPY = "core-worker-01"
 MIRROR = "airbyte_mirror"
 LAG_DEADLINE_SECONDS = 30.0
 FOUND_DEADLINE_SECONDS = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Credentials:
-    """What the demo needs to look from outside, read with `pulumi config get`."""
-
-    prod_basic_auth: str
-    copy_admin: str
-
-
-def credentials(stack: str, env: Mapping[str, str]) -> Credentials:
-    """Read the lab's passwords from the committed stack file, opened by the lab's passphrase."""
-
-    def secret(key: str) -> str:
-        return captured(["pulumi", "config", "get", key, "--stack", stack], env).strip()
-
-    return Credentials(
-        prod_basic_auth=secret("prodBasicAuthPassword"),
-        copy_admin=secret("coreWorkerAdminPassword"),
-    )
+ACTIVE: LiteralString = "SELECT id::text FROM connection WHERE status = 'active'"
+WORKFLOWS: LiteralString = "SELECT workflow_id FROM current_executions WHERE status = 'Running'"
+PREFIX = "connection_manager_"
 
 
 def post(path: str, body: Mapping[str, object], password: str) -> dict[str, object]:
-    """POST JSON to prod's public port as a user of prod would, and return the answer."""
+    """POST JSON to Compose's public port as a user of prod would, and return the answer."""
     token = base64.b64encode(f"airbyte:{password}".encode()).decode()
-    request = urllib.request.Request(  # noqa: S310  (PROD_URL is http on loopback)
-        f"{PROD_URL}{path}",
+    request = urllib.request.Request(  # noqa: S310  (http on loopback)
+        f"{AIRBYTES[COMPOSE]}{path}",
         data=json.dumps(body).encode(),
         headers={"Authorization": f"Basic {token}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
         parsed: dict[str, object] = json.loads(answer.read())
         return parsed
-
-
-def copy_connection(password: str) -> psycopg.Connection[tuple[object, ...]]:
-    """Connect to the mirror on core-worker-01 over TLS."""
-    return psycopg.connect(
-        host=COPY_HOST,
-        port=COPY_PORT,
-        dbname=MIRROR,
-        user="postgres",
-        password=password,
-        sslmode="require",
-        autocommit=True,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +43,28 @@ class Lag:
     worst_ms: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scheduled:
+    """Active connections, and how many of them have a workflow that runs."""
+
+    active: int
+    scheduled: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """What the destinations received, as the outside world judges it."""
+
+    records: int
+    lost: int
+    doubled: int
+    repeated: int
+    """Written again by the next run, since the cursor behind them was not committed."""
+    one_writer: bool
+    writers: list[str]
+    """In the order of their periods."""
+
+
 def feed_lag(secrets: Credentials, samples: int) -> Lag:
     """Write `samples` rows through prod's API and watch each arrive on the copy.
 
@@ -82,7 +72,7 @@ def feed_lag(secrets: Credentials, samples: int) -> Lag:
     round trip. Raises TimeoutError when a row does not arrive within LAG_DEADLINE_SECONDS.
     """
     seen: list[float] = []
-    with copy_connection(secrets.copy_admin) as copy:
+    with secrets.connect(COPY, MIRROR) as copy:
         for _ in range(samples):
             wanted = post("/lab/write", {"n": 1, "payload": "lag"}, secrets.prod_basic_auth)["id"]
             started = time.monotonic()
@@ -94,17 +84,11 @@ def feed_lag(secrets: Credentials, samples: int) -> Lag:
     return Lag(samples=samples, median_ms=statistics.median(seen), worst_ms=max(seen))
 
 
-def acknowledged_ids(path: Path) -> list[int]:
-    """Read the ids that prod acknowledged, as the load generator fsynced them."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [int(json.loads(line)["id"]) for line in lines]
-
-
 def missing_on_copy(ids: Iterable[int], secrets: Credentials) -> int:
     """Count the acknowledged ids that the copy lacks, after at most FOUND_DEADLINE_SECONDS."""
     wanted = sorted(set(ids))
     deadline = time.monotonic() + FOUND_DEADLINE_SECONDS
-    with copy_connection(secrets.copy_admin) as copy:
+    with secrets.connect(COPY, MIRROR) as copy:
         while True:
             row = copy.execute(
                 "SELECT count(*) FROM unnest(%s::bigint[]) AS wanted(id) "
@@ -114,3 +98,32 @@ def missing_on_copy(ids: Iterable[int], secrets: Credentials) -> int:
             missing = int(str(row[0])) if row else len(wanted)
             if missing == 0 or time.monotonic() > deadline:
                 return missing
+
+
+def rows(secrets: Credentials, server: str) -> list[tuple[int, int]]:
+    """Read what the load's writes left in the active database: pairs of id and number."""
+    with secrets.connect(server, "airbyte") as database:
+        return [(int(str(one)), int(str(two))) for one, two in database.execute(ROWS)]
+
+
+def scheduled(secrets: Credentials, server: str) -> Scheduled:
+    """Count the active connections, and those whose workflow runs in Temporal's store."""
+    with secrets.connect(server, "airbyte") as database:
+        active = {str(row[0]) for row in database.execute(ACTIVE)}
+    with secrets.connect(server, "temporal") as store:
+        running = {str(row[0]).removeprefix(PREFIX) for row in store.execute(WORKFLOWS)}
+    return Scheduled(active=len(active), scheduled=len(active & running))
+
+
+def ledger(since: float = 0.0) -> Ledger:
+    """Ask the outside world what the destinations received, and from whom since a moment."""
+    with urllib.request.urlopen(f"{WORLD}/ledger/verdict?since={since}", timeout=30) as answer:  # noqa: S310  (http on loopback)
+        found = json.loads(answer.read())
+    return Ledger(
+        records=found["records"],
+        lost=found["lost"],
+        doubled=found["doubled"],
+        repeated=found["repeated"],
+        one_writer=found["one_writer"],
+        writers=[period["writer"] for period in found["writing"]["periods"]],
+    )

@@ -39,7 +39,7 @@ class World:
         if path == "/health":
             return {"available": True, "labOnly": True}
         if path == "/ledger/verdict":
-            return self.ledger.verdict()
+            return self.ledger.verdict(float(query.get("since", ["0"])[0]))
         if path == "/ledger":
             since = int(query.get("since", ["0"])[0])
             return {"entries": self.ledger.entries[since:]}
@@ -53,11 +53,16 @@ class World:
 
     def post(self, path: str, body: dict[str, Any], peer: str) -> dict[str, Any]:
         """Answer a POST."""
-        kind, _, rest = path.strip("/").partition("/")
-        if kind == "destination" and rest and "/" not in rest:
-            return {"stored": self.ledger.append(rest, peer, body)}
-        if kind == "source" and rest.endswith("/grow"):
-            return {"count": self.sources.grow(rest.removesuffix("/grow"), int(body["to"]))}
+        kind, identity, verb = [*path.strip("/").split("/", 2), "", ""][:3]
+        if kind == "destination" and identity and not verb:
+            return {"stored": self.ledger.append(identity, peer, body)}
+        if kind == "destination" and verb == "commit":
+            return {"committed": self.ledger.commit(identity, peer, body)}
+        if kind == "source" and verb == "grow":
+            return {"count": self.sources.grow(identity, int(body["to"]))}
+        if kind == "source" and verb == "pace":
+            self.sources.pace(identity, int(body["records"]), float(body["seconds"]))
+            return {"records": int(body["records"]), "seconds": float(body["seconds"])}
         raise LookupError(path)
 
     def _remember(self) -> None:

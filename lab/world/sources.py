@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 MOST = 1000
+MOST_PACE_SECONDS = 10.0
 RECORDS_PER_SECOND = 1.0
 FIRST_RECORDS = 25
 
@@ -20,6 +21,8 @@ class Sources:
         self._rate = rate
         self._born: dict[str, float] = {}
         self._least: dict[str, int] = {}
+        self._pace: dict[str, tuple[int, float]] = {}
+        self._never = threading.Event()
         self._lock = threading.Lock()
 
     def count(self, source: str) -> int:
@@ -32,10 +35,12 @@ class Sources:
             return self._least[source]
 
     def records(self, source: str, first: int, limit: int) -> dict[str, Any]:
-        """Return records from `first` on."""
+        """Return records from `first` on; a slow source takes its time, and gives a few at once."""
         UUID(source)
+        at_once, seconds = self._pace.get(source, (MOST, 0.0))
+        self._never.wait(seconds)
         count = self.count(source)
-        last = min(count, first + min(limit, MOST) - 1)
+        last = min(count, first + min(limit, at_once) - 1)
         records = [{"n": n, "text": f"{source}/{n}"} for n in range(max(first, 1), last + 1)]
         return {"source": source, "count": count, "records": records}
 
@@ -45,6 +50,10 @@ class Sources:
         with self._lock:
             self._least[source] = max(self._least[source], to)
             return self._least[source]
+
+    def pace(self, source: str, records: int, seconds: float) -> None:
+        """Make a source slow: at most `records` an answer, each after `seconds`."""
+        self._pace[source] = (max(1, min(records, MOST)), max(0.0, min(seconds, MOST_PACE_SECONDS)))
 
     def births(self) -> dict[str, float]:
         """Return what must outlive a restart."""

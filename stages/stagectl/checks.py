@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable
 from importlib import metadata
+from itertools import pairwise
 
 from stages.stagectl.errors import HostUnreachableError, RefusedError
-from stages.stagectl.markers import Reading
+from stages.stagectl.markers import HOSTCTL, Reading
 from stages.stagectl.plan import STAGES
 from stages.stagectl.state import State
 
@@ -22,15 +23,20 @@ def check_engine(command: str, written_by: Iterable[str]) -> None:
         )
 
 
-def check_source(source: str, dest: str, exists: bool, state: State) -> None:
-    """Refuse a source that holds nothing."""
-    if not exists or not state.keys:
-        raise RefusedError(
-            found=f"{source} holds no resource",
-            needed=f"the deployment in {source}",
-            way_out=f"`stagectl status` tells who holds it. In an empty world {dest} needs no "
-            f"promotion: `pulumi up --stack {dest}`.",
-        )
+def check_source(source: str, dest: str, state: State, holder: str | None = None) -> None:
+    """Refuse a source that holds nothing; `holder` is the stage that holds the deployment."""
+    if state.keys:
+        return
+    following = next((b for a, b in pairwise(STAGES) if a == holder), None)
+    raise RefusedError(
+        found=f"{source} holds no resource"
+        + (f"; {holder} holds the deployment" if holder else ""),
+        needed=f"the deployment in {source}",
+        way_out=f"First: stagectl promote {holder} {following}, then pulumi up --stack {following}."
+        if following
+        else f"`stagectl status` tells who holds it. In an empty world {dest} needs no "
+        f"promotion: `pulumi up --stack {dest}`.",
+    )
 
 
 def check_dest(dest: str, state: State) -> None:
@@ -70,15 +76,25 @@ def check_secrets_provider(source: State, dest: State) -> None:
         )
 
 
-def check_markers(readings: list[Reading], source: str, dest: str, required: Iterable[str]) -> None:
-    """Refuse when a host of the source does not answer, or belongs to another stage."""
-    needed = set(required)
+def check_markers(readings: list[Reading], source: str, dest: str, deployment: str) -> None:
+    """Refuse when a host does not answer, or belongs to another deployment or stage.
+
+    The hosts that `dest` adds are asked as well: its preview, and `pulumi up`, need them too.
+    """
     for reading in readings:
-        if reading.error and reading.host in needed:
+        if reading.error:
             raise HostUnreachableError(
                 found=f"{reading.host} does not tell its marker: {reading.error}",
-                needed=f"every host of {source} to answer on SSH",
+                needed=f"every host of {source} and {dest} to answer on SSH",
                 way_out="Start it or mend hosts, identityFile, knownHostsFile; then again.",
+            )
+        if deployment and reading.deployment not in (None, deployment):
+            raise RefusedError(
+                found=f"{reading.host} is held by deployment {reading.deployment} "
+                f"(stage {reading.stage})",
+                needed=f"hosts that deployment {deployment} holds, or nobody",
+                way_out="Name another host; or, if that deployment is gone, on this one: "
+                f"`{HOSTCTL} marker release {reading.deployment} {reading.stage}`.",
             )
         if reading.stage in set(STAGES) - {source, dest}:
             raise RefusedError(

@@ -84,7 +84,8 @@ def undo(
 ) -> None:
     """Take back the last promotion, finished or not, from its backups.
 
-    Refused once `pulumi up` has worked on the destination. May be killed and run again.
+    Refused once `pulumi up` has worked on the destination; a cut-over is not undone by moving
+    state. May be killed and run again.
     """
 
     def verb(bench: Workbench) -> None:

@@ -15,6 +15,7 @@ from stages.stagectl.promote import Promoter
 from stages.stagectl.pulumi_cli import Pulumi
 from stages.stagectl.report import Reporter
 from stages.stagectl.stackfile import Project
+from stages.stagectl.stacks import ASK_NO_HOST
 from stages.stagectl.state import Json, State
 from stages.stagectl.undo import Undo
 
@@ -78,7 +79,11 @@ def copied(bench: Workbench, states: Mapping[str, State]) -> Iterator[Copy]:
     with tempfile.TemporaryDirectory(prefix="stagectl-") as scratch:
         backend = Path(scratch) / "backend"
         backend.mkdir()
-        environment = {**bench.pulumi.environment, "PULUMI_BACKEND_URL": f"file://{backend}"}
+        environment = {
+            **bench.pulumi.environment,
+            "PULUMI_BACKEND_URL": f"file://{backend}",
+            ASK_NO_HOST: "true",
+        }
         pulumi = replace(bench.pulumi, environment=environment)
         for stack, state in states.items():
             if state.document:
@@ -117,11 +122,12 @@ def check(bench: Workbench, source: str, dest: str) -> tuple[Promotion | None, S
     unfinished = _unfinished(bench, source, dest)
     begun = unfinished is not None and unfinished.happened("backup")
     if not begun and not _already(states[source], states[dest]):
-        checks.check_source(source, dest, bool(states[source].document), states[source])
+        holder = None if states[source].keys else _holder(bench)
+        checks.check_source(source, dest, states[source], holder)
         checks.check_dest(dest, states[dest])
         checks.check_secrets_provider(states[source], states[dest])
     readings = bench.markers_for(source, dest).read()
-    checks.check_markers(readings, source, dest, bench.project.settings(source).hosts)
+    checks.check_markers(readings, source, dest, bench.project.settings(dest).deployment)
     return unfinished, states[source], states[dest]
 
 
@@ -214,6 +220,12 @@ def last_promotion(bench: Workbench) -> Promotion | None:
     """Give the newest promotion recorded for the backend in use."""
     found = journal.find(bench.folder, bench.pulumi.backend())
     return found[-1] if found else None
+
+
+def _holder(bench: Workbench) -> str | None:
+    """Give the stage that holds resources, whichever it is."""
+    stacks = bench.pulumi.stacks()
+    return next((s for s in plan.STAGES if s in stacks and bench.pulumi.export(s).keys), None)
 
 
 def _already(source: State, dest: State) -> bool:

@@ -15,8 +15,32 @@ from stages.stagectl.stackfile import Host, Operator, Project
 from stages.stagectl.state import Json
 
 HOSTCTL = "/usr/local/lib/airbyte-migration/hostctl"
-MARKER = "/var/lib/airbyte-migration/marker"
+STATE_FOLDER = "/var/lib/airbyte-migration"
+MARKER = f"{STATE_FOLDER}/marker"
+EPOCHS = f"{STATE_FOLDER}/*/epoch"
+LOOK = (
+    f"if [ -e {MARKER} ]; then cat {MARKER}; fi; "
+    f'for f in {EPOCHS}; do if [ -e "$f" ]; then echo "epoch $f $(cat "$f")"; fi; done'
+)
 CONNECT_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Activation:
+    """What a cut-over or a failover made of an Airbyte on a host; Pulumi writes none."""
+
+    instance: str
+    epoch: int
+    rendering: str
+
+    @property
+    def active(self) -> bool:
+        """Whether it syncs; a standby or a stopped one does not."""
+        return self.rendering.startswith("active")
+
+    def __str__(self) -> str:
+        """Say it to people."""
+        return f"{self.instance} {self.rendering}, epoch {self.epoch}"
 
 
 @dataclass(frozen=True)
@@ -27,6 +51,11 @@ class Reading:
     stage: str | None = None
     deployment: str | None = None
     error: str | None = None
+    activations: tuple[Activation, ...] = ()
+
+    def __str__(self) -> str:
+        """Say it to people."""
+        return "; ".join([self.error or self.stage or "no marker", *map(str, self.activations)])
 
     def as_json(self) -> Json:
         """Give the form for --json."""
@@ -35,6 +64,7 @@ class Reading:
             "stage": self.stage,
             "deployment": self.deployment,
             "error": self.error,
+            "activations": [vars(a) for a in self.activations],
         }
 
 
@@ -94,15 +124,20 @@ class SshMarkers:
             )
 
     def _read_one(self, host: str) -> Reading:
-        code, output, error = self._ssh(host, f"if [ -e {MARKER} ]; then cat {MARKER}; fi")
+        code, output, error = self._ssh(host, LOOK)
         if code:
             return Reading(host, error=error)
-        if not output.strip():
-            return Reading(host)
+        lines = output.splitlines()
+        epochs = [line.split() for line in lines if line.startswith("epoch ")]
+        marker = "\n".join(line for line in lines if not line.startswith("epoch ")).strip()
         try:
-            content = json.loads(output)
-            return Reading(host, str(content["stage"]), str(content["deployment"]))
-        except (json.JSONDecodeError, KeyError, TypeError):
+            active = tuple(
+                Activation(Path(path).parent.name, int(epoch), rendering)
+                for _, path, epoch, rendering in epochs
+            )
+            content = json.loads(marker) if marker else {"stage": None, "deployment": None}
+            return Reading(host, content["stage"], content["deployment"], activations=active)
+        except (KeyError, TypeError, ValueError):
             return Reading(host, error=f"{MARKER} is not a marker: {output.strip()[:80]!r}")
 
     def _ssh(self, host: str, command: str) -> tuple[int, str, str]:

@@ -4,6 +4,9 @@ from typing import Protocol
 
 from stages.stagectl.state import Json, State
 
+ASK_NO_HOST = "AIRBYTE_MIGRATION_ASK_NO_HOST"
+"""Set for the program of a preview on a copy: `stages.reachability` then tries no host."""
+
 
 class Stacks(Protocol):
     """The stacks of one project in one backend."""

@@ -79,8 +79,7 @@ class Status:
             )
             table.add_row("backups", str(last.folder))
         for reading in self.readings or []:
-            text = reading.error or reading.stage or "no marker"
-            table.add_row(f"marker on {reading.host}", text)
+            table.add_row(f"marker on {reading.host}", str(reading))
         table.add_row("next", self.next)
         return table
 

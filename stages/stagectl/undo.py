@@ -97,8 +97,20 @@ class Undo:
         dest = self.promotion.dest
         if self.promotion.happened("undo") or self._is_ours():
             return
+        changed = f"{dest} was changed after its promotion (by `pulumi up --stack {dest}`?)"
+        active = [
+            f"{a} (on {r.host})" for r in self.markers.read() for a in r.activations if a.active
+        ]
+        if active:
+            raise RefusedError(
+                found=f"{changed}, and Airbyte has moved since: {', '.join(active)}",
+                needed="no cut-over and no failover: the old side no longer has the newest rows, "
+                "and moving the state back would not bring them there",
+                way_out=f"Stay on {dest}. If an Airbyte or a host is not well: `docker exec "
+                "db-migration db-migration failover --dry-run` (docs/runbooks/failover.md).",
+            )
         raise RefusedError(
-            found=f"{dest} was changed after its promotion (by `pulumi up --stack {dest}`?)",
+            found=changed,
             needed=f"{dest} as the promotion left it, or what it created since would be lost",
             way_out=f"Stay on {dest}. To go back, destroy what only {dest} has "
             f"(`pulumi destroy --stack {dest} --exclude-protected --target …`) and undo by hand "

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
+from tests.support.deployment import Deployment
 from tests.support.fix_postgres import PgServer
 from tests.support.scenario import Scenario
 
@@ -22,6 +24,7 @@ def scenario(
     The source is filled by the `setup.sql` beside the test, or else by the common one and by what
     the test's `additions.sql` adds to it.
     """
+    structlog.reset_defaults()  # a test of the command line may have left it with a closed stderr
     found = Scenario(pg13, pg17, tmp_path)
     own, additions = (request.path.with_name(f"{name}.sql") for name in ("setup", "additions"))
     filling = own if own.exists() else COMMON
@@ -31,3 +34,17 @@ def scenario(
         stop()
     pg13.start()
     pg17.start()
+
+
+@pytest.fixture
+def deployment(
+    pg13: PgServer, pg17: PgServer, pg17_too: PgServer, tmp_path: Path
+) -> Iterator[Deployment]:
+    """Prod's server, both of ours as Pulumi leaves them, and nobody at work yet."""
+    structlog.reset_defaults()
+    found = Deployment(pg13, pg17_too, pg17, tmp_path)
+    found.reset()
+    try:
+        yield found
+    finally:
+        found.end()

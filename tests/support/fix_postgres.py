@@ -2,6 +2,8 @@
 ports.
 """
 
+# size: one kind of server, from its making to its emptying
+
 from __future__ import annotations
 
 import json
@@ -254,11 +256,22 @@ def pg17() -> Iterator[PgServer]:
     yield from _session_server(17, "postgres")
 
 
+@pytest.fixture(scope="session")
+def pg17_too() -> Iterator[PgServer]:
+    """Another PostgreSQL 17, like the intermediary."""
+    yield from _session_server(17, "postgres")
+
+
 def drop_everything(server: PgServer) -> None:
     """Remove slots, subscriptions, databases and roles that a test has made."""
     server.start()
     keep = "('postgres', 'template0', 'template1')"
     with server.connect() as connection:
+        for (name,) in connection.execute(
+            "SELECT datname FROM pg_database WHERE NOT datallowconn AND NOT datistemplate"
+        ).fetchall():
+            opened = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true")
+            connection.execute(opened.format(sql.Identifier(name)))
         for (name,) in connection.execute(
             f"SELECT datname FROM pg_database WHERE datname NOT IN {keep}"
         ).fetchall():

@@ -37,7 +37,7 @@ class ReaderHost:
         self._flag = flag
 
     def run(self, verb: str) -> str:
-        if verb == "start airbyte":
+        if verb == "start abctl":
             self._flag.touch()
         else:
             self._flag.unlink(missing_ok=True)
@@ -46,6 +46,11 @@ class ReaderHost:
 
 def main() -> None:
     config_path, server = Path(sys.argv[1]), PgServer(**json.loads(sys.argv[2]))
+    serve(lambda action: act(action, context(config_path, server)))
+
+
+def serve(act: Callable[[str], object]) -> None:
+    """Answer requests until stdin ends."""
     log.configure()
     for line in sys.stdin:
         request = json.loads(line)
@@ -53,7 +58,7 @@ def main() -> None:
         if pid == 0:
             signal.alarm(DEADLINE_SECONDS)
             kill_at(request["effect"], request["when"])
-            act(request["action"], context(config_path, server))
+            act(request["action"])
             os._exit(0)
         _, ended = os.waitpid(pid, 0)
         sys.stdout.write(json.dumps({"signal": os.WTERMSIG(ended), "ended": ended}) + "\n")

@@ -46,6 +46,38 @@ class LocalHost:
         return ""
 
 
+def set_up_server(server: PgServer) -> None:
+    """Run the product's own list of roles, grants and databases."""
+    script = TARGET_SETUP.read_text()
+    for name, password in PASSWORDS.items():
+        script = script.replace(f":'{name}_password'", f"'{password}'")
+    with server.connect() as connection:
+        for statement in script.split(";\n"):
+            if statement.strip():
+                connection.execute(statement.encode())
+
+
+def content(server: PgServer, database: str) -> dict[str, list[Any]]:
+    """Read every row of every table as text: the test's own comparison, not the product's."""
+    with psycopg.connect(server.dsn(database, options="-c timezone=UTC")) as connection:
+        found = connection.execute(
+            "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n "
+            "ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' "
+            "AND n.nspname <> 'information_schema'"
+        ).fetchall()
+        return {
+            f"{schema}.{name}": sorted(
+                text
+                for (text,) in connection.execute(
+                    psycopg.sql.SQL("SELECT t::text FROM {} t").format(
+                        psycopg.sql.Identifier(schema, name)
+                    )
+                )
+            )
+            for schema, name in found
+        }
+
+
 @dataclass
 class Scenario:
     """One test's world: real servers, an empty target, a source made by `setup.sql`."""
@@ -78,13 +110,7 @@ class Scenario:
 
     def set_up_target(self) -> None:
         """Run the product's own list of roles, grants and databases."""
-        script = TARGET_SETUP.read_text()
-        for name, password in PASSWORDS.items():
-            script = script.replace(f":'{name}_password'", f"'{password}'")
-        with self.target.connect() as connection:
-            for statement in script.split(";\n"):
-                if statement.strip():
-                    connection.execute(statement.encode())
+        set_up_server(self.target)
 
     def write_config(self) -> Path:
         """Write the agent's configuration and its secrets."""
@@ -190,24 +216,7 @@ class Scenario:
         )
 
     def content(self, server: PgServer, database: str) -> dict[str, list[Any]]:
-        """Read every row of every table as text: the test's own comparison, not the product's."""
-        with psycopg.connect(server.dsn(database, options="-c timezone=UTC")) as connection:
-            found = connection.execute(
-                "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n "
-                "ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' "
-                "AND n.nspname <> 'information_schema'"
-            ).fetchall()
-            return {
-                f"{schema}.{name}": sorted(
-                    text
-                    for (text,) in connection.execute(
-                        psycopg.sql.SQL("SELECT t::text FROM {} t").format(
-                            psycopg.sql.Identifier(schema, name)
-                        )
-                    )
-                )
-                for schema, name in found
-            }
+        return content(server, database)
 
     def assert_equal(self) -> None:
         """Wait until the mirror holds what the source holds, by the test's own reading."""

@@ -7,9 +7,11 @@ can not rot. Hits name the secret and the place, never the value.
 
 import base64
 import gzip
+import io
 import json
 import re
 import subprocess
+import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -22,6 +24,28 @@ _PROC = (
     "for p in /proc/[0-9]*; do "
     'printf "%s %s " "${{p#/proc/}}" "$(tr "\\0 " "__" <$p/comm 2>/dev/null)"; '
     'od -An -v -tx1 "$p/{file}" 2>/dev/null | tr -d " \\n"; echo; done'
+)
+
+
+# Packs what there is of the folders given; 1 means that a file (a log) grew meanwhile.
+_PACK = (
+    'for f do shift; [ ! -e "$f" ] || set -- "$@" "$f"; done; '
+    '[ $# = 0 ] || tar -cf - "$@" 2>/dev/null || [ $? = 1 ]'
+)
+HOST_FOLDERS = (
+    "/var/lib/airbyte-migration",
+    "/usr/local/lib/airbyte-migration",
+    "/etc",
+    "/root",
+    "/tmp",
+    "/var/log",
+)
+"""Where the program, its scripts and an operator's commands write on a host."""
+# Tables of the database, and two of the server's that keep or show what commands were given.
+_TABLES = (
+    "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+    " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+    " UNION ALL VALUES ('pg_catalog.pg_subscription'), ('pg_catalog.pg_stat_activity')"
 )
 
 
@@ -183,6 +207,29 @@ def processes(host: Host) -> Iterator[Place]:
             pid, comm, content = re.fullmatch(r"(\d+) (\S*) ?([0-9a-f]*)", line).groups()  # type: ignore[union-attr]
             if content:
                 yield Place(f"{kind}:{host.name}/{comm}/{pid}", bytes.fromhex(content))
+
+
+def host_files(host: Host, folders: Iterable[str] = HOST_FOLDERS) -> Iterator[Place]:
+    """Every file in these folders of a host, its mode in the place's name: `hostfile:h:0600:/f`."""
+    packed = host.ask("sh", "-c", _PACK, "sh", *folders)
+    if not packed:
+        return
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.isreg() else None
+            if content is not None:
+                name = f"hostfile:{host.name}:{member.mode:04o}:/{member.name}"
+                yield Place(name, content.read())
+
+
+def tables(host: Host, container: str, databases: Iterable[str], user: str) -> Iterator[Place]:
+    """Every table of these databases in a container with a server: journal, epochs, catalogs."""
+    for database in databases:
+        psql = ("docker", "exec", container, "psql", "-U", user, "-d", database, "-Atc")
+        for table in host.ask(*psql, _TABLES).decode().split("\n"):
+            if table:
+                content = host.ask(*psql, f"COPY (SELECT * FROM {table}) TO STDOUT")
+                yield Place(f"table:{host.name}/{database}/{table}", content)
 
 
 def _base64(clear: bytes) -> Iterator[bytes]:

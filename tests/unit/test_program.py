@@ -2,37 +2,22 @@
 
 import json
 import os
-from collections.abc import Iterator
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.support import mocks
-from tests.support.mocks import Recorder, Registered
+from tests.support.mocks import Recorder
+from tests.unit.program_runs import awaited, lab_files, run
 from tests.unit.stages import stack_files
 from tests.unit.stages.settings_cases import Draft
 
 SNAPSHOTS = Path(__file__).parent / "stages" / "snapshots"
-BUILT = ("v0", "v1")
+BUILT = ("v0", "v1", "v2")
+STEPS = list(pairwise(BUILT))
 COMPONENT = "airbyte-migration:index:"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def lab_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    home = tmp_path_factory.mktemp("home")
-    stack_files.lay_lab_files(home)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(home))
-        patch.delenv("DOCKER_HOST", raising=False)
-        yield
-    run.cache_clear()
-
-
-@cache
-def run(stack: str, *, preview: bool = False) -> Recorder:
-    return stack_files.run_program(stack_files.stack_file(stack), preview=preview)
+__all__ = ["lab_files"]  # a fixture
 
 
 @pytest.fixture(params=BUILT)
@@ -54,9 +39,20 @@ def test_resources_are_those_of_the_snapshot(stack: str, recorded: Recorder) -> 
     assert found == snapshot.read_text(), "set UPDATE_SNAPSHOTS=1 to accept"
 
 
-def test_v1_only_adds_to_v0() -> None:
-    v0, v1 = (set(run(stack).urns) for stack in BUILT)
-    assert v0 < v1
+@pytest.mark.parametrize(("earlier", "later"), STEPS)
+def test_a_stage_only_adds_to_the_one_before(earlier: str, later: str) -> None:
+    assert set(run(earlier).urns) < set(run(later).urns)
+
+
+@pytest.mark.parametrize(("earlier", "later"), STEPS)
+def test_no_stage_touches_a_container_or_database_of_the_one_before(
+    earlier: str, later: str
+) -> None:
+    """Whatever else may be updated: these would be replaced, and with them prod stopped."""
+    kinds = ("Container", "Volume", "Network", "RemoteImage", "Role", "Database", "Grant")
+    before, after = run(earlier), {resource.urn: resource for resource in run(later).resources}
+    for resource in before.of(*kinds):
+        assert after[resource.urn].inputs == resource.inputs, resource.name
 
 
 def test_no_planted_secret_is_in_clear(stack: str, recorded: Recorder) -> None:
@@ -106,20 +102,6 @@ def test_every_docker_provider_is_explicit_and_checks_the_host_key(recorded: Rec
     assert used
     for resource in used:
         assert resource.provider.rpartition("::")[0] in providers, resource.name
-
-
-def awaited(recorded: Recorder, resource: Registered) -> set[str]:
-    """Return the URNs that must be done before `resource`, and its own."""
-    by_urn = {r.urn: r for r in recorded.resources}
-    found: set[str] = set()
-    rest = [resource.urn]
-    while rest:
-        urn = rest.pop()
-        if urn in by_urn and urn not in found:
-            found.add(urn)
-            r = by_urn[urn]
-            rest += [r.parent, r.provider.rpartition("::")[0], *r.dependencies]
-    return found
 
 
 def test_every_resource_waits_for_the_guard(recorded: Recorder) -> None:
@@ -193,16 +175,8 @@ def test_children_are_named_after_their_component(recorded: Recorder) -> None:
             assert resource.name.startswith(f"{parent.name}-"), resource.name
 
 
-def test_v2_says_that_it_is_not_built_and_registers_nothing() -> None:
-    recorder = Recorder()
-    with pytest.raises(Exception, match="not built yet") as raised:
-        stack_files.run_program(stack_files.stack_file("v2"), recorder=recorder)
-    assert type(raised.value).__name__ == "SettingsError"
-    assert recorder.resources == []
-
-
 def test_outputs_tell_people_where_things_are() -> None:
-    v0, v1 = (run(stack).exports for stack in BUILT)
+    v0, v1 = run("v0").exports, run("v1").exports
     assert v0["next"].startswith("stagectl promote v0 v1")
     assert set(v1["airbyte"]) == {"airbyte-prod", "airbyte-prod-backup-replica-2"}
     assert set(v1["databases"]) == {"prod", "mirror", "working"}
@@ -222,17 +196,17 @@ def test_two_servers_are_enough() -> None:
     recorded.named("db-migration-agent-authorized-core-worker-01")
 
 
-def test_only_the_operator_checks_an_existing_servers_certificate() -> None:
+@pytest.mark.parametrize("stack", ["v1", "v2"])
+def test_only_the_operator_checks_an_existing_servers_certificate(stack: str) -> None:
     """The other hosts know the server by names that are not in it."""
-    draft = Draft("v1")
+    draft = Draft(stack)
     endpoint = {"host": "db.example.com", "sslmode": "verify-full"}
     draft.change("coreWorker", kind="existing", adminEndpoint=endpoint)
     recorded = stack_files.run_program(draft.file)
     provider = recorded.named("core-worker-01-postgresql")
     assert provider.inputs["sslmode"] == "verify-full"
-    uploads = recorded.named("db-migration-agent").inputs["uploads"]
-    (config,) = [u["content"] for u in uploads if u["file"].endswith("config.json")]
-    assert json.loads(config)["feeds"][0]["target"]["sslmode"] == "require"
+    config = json.loads(recorded.named("db-migration-config").inputs["stdin"])
+    assert config["feeds"][0]["target"]["sslmode"] == "require"
 
 
 def test_an_adopted_prod_is_not_touched_in_v0() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import subprocess
 import sys
 import threading
@@ -67,12 +68,16 @@ def begin(store: Store, body: Object) -> Any:  # noqa: ANN401 - JSON
         status = "pending-upgrade" if revision > 1 else "pending-install"
         release = {"name": body["release"], "revision": revision, "status": status}
         release |= {"chart": body["chart"], "app": (known or {}).get("app", "")}
+        release["attempt"] = secrets.token_hex(8)
         store.put("releases", body["release"], release)
-    return {"revision": revision}
+    return {"revision": revision, "attempt": release["attempt"]}
 
 
 def upgrade(store: Store, body: Object) -> Any:  # noqa: ANN401 - JSON
-    """Apply one revision: hooks first, then everything, then wait for all to be ready."""
+    """Apply one revision: hooks first, then everything, then wait for all to be ready.
+
+    An abctl that was killed applies nothing more: here it is the next attempt that ends it.
+    """
     deadline = time.monotonic() + body["seconds"]
     for kind, key in (("configmaps", "configMap"), ("secrets", "secret")):
         store.put(kind, body[key]["metadata"]["name"], body[key])
@@ -80,6 +85,8 @@ def upgrade(store: Store, body: Object) -> Any:  # noqa: ANN401 - JSON
     if body["bootloader"]:
         error = run_hook(store, body["bootloader"], deadline)
         failed = [body["bootloader"]["metadata"]["name"]] if error else []
+    if not _is_current(store, body):
+        return {"error": "another abctl has begun a revision", "failedPods": []}
     if not error:
         apply(store, body["deployments"])
         names = [one["metadata"]["name"] for one in body["deployments"]]
@@ -87,6 +94,8 @@ def upgrade(store: Store, body: Object) -> Any:  # noqa: ANN401 - JSON
         if pending:
             error = "client rate limiter Wait returned an error: context deadline exceeded"
             sys.stderr.write(f"not ready: {', '.join(pending)}\n")
+    if not _is_current(store, body):
+        return {"error": "another abctl has begun a revision", "failedPods": []}
     release = {
         "name": body["release"],
         "revision": body["revision"],
@@ -96,6 +105,11 @@ def upgrade(store: Store, body: Object) -> Any:  # noqa: ANN401 - JSON
     }
     store.put("releases", body["release"], release)
     return {"error": error, "failedPods": failed}
+
+
+def _is_current(store: Store, body: Object) -> bool:
+    known = store.get("releases", body["release"]) or {}
+    return bool(known.get("attempt") == body["attempt"])
 
 
 def apply(store: Store, workloads: list[Object]) -> None:

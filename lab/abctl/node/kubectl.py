@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
 
 from .control import NEVER, WAIT_TURN_SECONDS, changed, is_ready
@@ -44,6 +45,8 @@ class Kubectl:
             return self._rollout(rest[2:])
         if rest[:2] == ["scale", "deployment"]:
             return self._scale(rest[2:])
+        if rest[:2] == ["delete", "pods"]:
+            return self._delete_pods(rest[2:])
         if rest[:1] == ["logs"]:
             return self._logs(rest[1:])
         msg = f'error: unknown command {" ".join(rest[:2])!r} for "kubectl" (lab stand-in)'
@@ -145,6 +148,9 @@ class Kubectl:
             names = list(self._all("deployments"))
         else:
             names = [self._named(f"deployment/{name}") for name in names]
+        if not names:
+            msg = "error: no objects passed to scale"
+            raise KubectlError(msg)
         with self._store.lock():
             for name in names:
                 found = self._store.get("deployments", name)
@@ -153,6 +159,24 @@ class Kubectl:
                     self._store.put("deployments", name, found)
         changed(self._store)
         return "".join(f"deployment.apps/{name} scaled\n" for name in names)
+
+    def _delete_pods(self, words: list[str]) -> str:
+        """Wait until they are gone; one that its Deployment still wants would come again."""
+        names, timeout = _split(words, {"--timeout"})
+        wanted = [
+            name for name, found in self._all("deployments").items() if found["spec"]["replicas"]
+        ]
+        if names != ["--all"] or wanted:
+            msg = f"error: lab stand-in: only --all, and every Deployment at 0: {wanted or names}"
+            raise KubectlError(msg)
+        before = list(self._all("pods"))
+        deadline = time.monotonic() + (_seconds(timeout) if timeout else DEFAULT_ROLLOUT_SECONDS)
+        while self._all("pods"):
+            if time.monotonic() > deadline:
+                msg = "error: timed out waiting for the condition on pods"
+                raise KubectlError(msg)
+            NEVER.wait(WAIT_TURN_SECONDS)
+        return "".join(f'pod "{name}" deleted\n' for name in before) or "No resources found\n"
 
     def _logs(self, words: list[str]) -> str:
         names, tail = _split(words, {"--tail"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from . import containers
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 TURN_SECONDS = 0.5
 QUIET_TURN_SECONDS = 2.0
+WAKE_SECONDS = 0.1
 
 
 class Supervisor:
@@ -114,11 +116,20 @@ def main() -> int:
     ingress = Ingress(store, supervisor.ready_port)
     ingress.start(int(os.environ.get("NODE_INGRESS_PORT", "80")))
     settled = False
-    while not stop.wait(QUIET_TURN_SECONDS if settled and not _asked(store) else TURN_SECONDS):
+    while not _stopped(stop, store, QUIET_TURN_SECONDS if settled else TURN_SECONDS):
         settled = supervisor.turn()
     supervisor.stop()
     ingress.stop()
     return 0
+
+
+def _stopped(stop: threading.Event, store: Store, seconds: float) -> bool:
+    """Wait for the next turn, which a changed object brings forward; True when to end."""
+    deadline = time.monotonic() + seconds
+    while not stop.wait(WAKE_SECONDS):
+        if _asked(store) or time.monotonic() > deadline:
+            return False
+    return True
 
 
 def _asked(store: Store) -> bool:

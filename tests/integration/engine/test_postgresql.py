@@ -26,6 +26,12 @@ owner = pg.Role(
     opts={role_opts},
 )
 reader = pg.Role("reader", login=True, opts=opts)
+acting = pg.Role(
+    "acting", name="act-ing", login={login}, inherit=False, roles=[owner.name],
+    assume_role=owner.name, opts={role_opts},
+)
+subscriber = pg.Role("subscriber", name="sub", login=True, replication=True,
+    roles=[acting.name, owner.name], opts=opts)
 database = pg.Database("database", name="Data Base", owner=owner.name, opts=opts)
 schema = pg.Schema("schema", name="s x", database=database.name, owner=owner.name, opts=opts)
 pg.Extension("extension", name="pgcrypto", database=database.name, opts=opts)
@@ -114,6 +120,25 @@ def test_a_password_changes_in_place_and_privileges_shrink(world: World, pg17: P
     reader = world.project.pulumi("stack", "output", "reader").strip()
     query = "SELECT has_database_privilege(%s, 'Data Base', 'CONNECT')"
     assert pg17.sql(query, reader) == [(False,)]
+
+
+def test_a_login_acts_as_a_role_whose_rights_it_does_not_have(world: World, pg17: PgServer) -> None:
+    """What shuts an Airbyte out: its own login may not connect where the owner may."""
+    world.project.up()
+    world.project.pulumi("refresh", "--yes", "--expect-no-changes")
+    query = "SELECT rolinherit, rolconfig FROM pg_roles WHERE rolname = 'act-ing'"
+    assert pg17.sql(query) == [(False, ["role=own-er"])]
+    query = (
+        "SELECT inherit_option, set_option FROM pg_auth_members "
+        "WHERE member = '\"act-ing\"'::regrole"
+    )
+    assert pg17.sql(query) == [(False, True)]
+    query = "SELECT has_database_privilege('act-ing', 'Data Base', 'CONNECT')"
+    assert pg17.sql(query) == [(False,)]
+    query = "SELECT rolreplication, rolinherit FROM pg_roles WHERE rolname = 'sub'"
+    assert pg17.sql(query) == [(True, True)]
+    query = "SELECT pg_has_role('sub', 'act-ing', 'USAGE')"
+    assert pg17.sql(query) == [(True,)]
 
 
 def test_drift_is_seen_and_mended(world: World, pg17: PgServer) -> None:

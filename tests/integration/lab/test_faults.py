@@ -84,6 +84,30 @@ def test_power_cut_and_reboot(lab: Lab, talker: Callable[..., str]) -> None:
     lab.docker(HOST, "volume", "rm", "lab-test-kept")
 
 
+def test_a_kind_node_comes_back_with_its_host_each_time(
+    lab: Lab, talker: Callable[..., str]
+) -> None:
+    """kind starts its node with `on-failure:1`: nobody asked for it, and its Airbyte is there."""
+    talker("lab-test-node", "--restart", "on-failure:1")
+    for _ in range(2):
+        lab.kill(HOST)
+        lifecycle.start(lab.spec, lab.hosts[HOST])
+        eventually(lambda: container_state(lab, "lab-test-node") == "running")
+
+
+def test_a_lost_host_is_replaced_by_an_empty_one_with_its_key(lab: Lab) -> None:
+    lab.docker(HOST, "volume", "create", "lab-test-lost")
+    lab.ssh(HOST, "mkdir -p /var/lib/airbyte-migration && echo 7 > /var/lib/airbyte-migration/t")
+    before = lab.spec.known_hosts.read_text()
+
+    lifecycle.lose(lab.spec, lab.hosts[HOST])
+
+    assert lab.docker(HOST, "volume", "ls", "--quiet") == ""
+    assert lab.ssh(HOST, "ls /var/lib/airbyte-migration", check=False).returncode != 0
+    assert lab.ssh(HOST, "hostname").stdout.strip() == HOST
+    assert lab.spec.known_hosts.read_text() == before
+
+
 def test_cut_makes_packets_vanish_in_both_directions(lab: Lab, talker: Callable[..., str]) -> None:
     address = lab.spec.address(lab.hosts[HOST])
     talker("lab-test-inside", "--publish", "5999:7")

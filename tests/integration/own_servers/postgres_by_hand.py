@@ -27,7 +27,8 @@ INSERT INTO sales SELECT n, 'thing ' || n, n * 1.25 FROM generate_series(1, 500)
 GRANT SELECT ON sales TO readers;
 """
 
-OURS = "'airbyte', 'airbyte_migration', 'airbyte_mirror', 'temporal', 'temporal_visibility'"
+OUR_ROLES = "'airbyte', 'airbyte_migration', 'airbyte_prod', 'airbyte_replica'"
+OURS = f"{OUR_ROLES}, 'airbyte_mirror', 'temporal', 'temporal_visibility'"
 
 
 def start(lab: Lab) -> None:
@@ -75,7 +76,8 @@ def of_others(lab: Lab) -> dict[str, str]:
         "databases": "SELECT oid, datname, datdba::regrole, datacl, datconnlimit, datallowconn, "
         f"shobj_description(oid, 'pg_database') FROM pg_database WHERE datname NOT IN ({OURS}) "
         "ORDER BY 1",
-        "role settings": "SELECT * FROM pg_db_role_setting",
+        "role settings": "SELECT * FROM pg_db_role_setting WHERE setrole = 0 "
+        f"OR pg_get_userbyid(setrole) NOT IN ({OUR_ROLES})",
         "parameter rights": "SELECT * FROM pg_parameter_acl",
         "settings": "SELECT name, setting, source FROM pg_settings ORDER BY 1",
         "pg_hba": "SELECT * FROM pg_hba_file_rules",

@@ -33,13 +33,18 @@ def test_nothing_of_others_on_the_server_is_touched(v1: Project, before: Before)
     assert differences(before.warehouse, postgres_by_hand.of_others(v1.lab)) == []
 
 
-def test_ours_are_two_roles_without_power_and_five_databases(v1: Project) -> None:
+def test_ours_are_four_roles_without_power_and_five_databases(v1: Project) -> None:
     roles = postgres_by_hand.sql(
         v1.lab,
         "SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls "
         f"FROM pg_roles WHERE rolname IN ({postgres_by_hand.OURS}) ORDER BY 1",
     )
-    assert roles.splitlines() == ["airbyte|f|f|f|f|f", "airbyte_migration|f|f|t|f|f"]
+    assert roles.splitlines() == [
+        "airbyte|f|f|f|f|f",
+        "airbyte_migration|f|f|t|t|f",
+        "airbyte_prod|f|f|f|f|f",
+        "airbyte_replica|f|f|f|f|f",
+    ]
     databases = postgres_by_hand.sql(
         v1.lab,
         "SELECT datname, datdba::regrole FROM pg_database WHERE datname NOT LIKE 'template_' "
@@ -54,6 +59,27 @@ def test_ours_are_two_roles_without_power_and_five_databases(v1: Project) -> Non
         "temporal_visibility|airbyte",
         "warehouse|analyst",
     ]
+
+
+def test_only_the_standby_may_come_in(v1: Project) -> None:
+    """An Airbyte that nobody admitted can not connect, whatever it believes."""
+    may = postgres_by_hand.sql(
+        v1.lab,
+        "SELECT rolname, datname FROM pg_roles, pg_database "
+        f"WHERE rolname IN ('airbyte_prod', 'airbyte_replica') "
+        f"AND datname IN ({postgres_by_hand.OURS}) "
+        "AND has_database_privilege(rolname, datname, 'CONNECT') ORDER BY 1, 2",
+    )
+    assert may.splitlines() == [
+        "airbyte_replica|airbyte",
+        "airbyte_replica|temporal",
+        "airbyte_replica|temporal_visibility",
+    ]
+    acting = "SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'airbyte'"
+    assert set(postgres_by_hand.sql(v1.lab, acting).splitlines()) <= {
+        "airbyte_migration",
+        "airbyte_replica",
+    }
 
 
 def test_its_log_holds_no_password_of_ours(v1: Project) -> None:

@@ -76,6 +76,33 @@ def test_promote_then_up_only_adds(toy: Toy, tmp_path: Path) -> None:
     assert (status["holders"], status["promotion"]["state"]) == (["v1"], "finished")
 
 
+def test_the_deployment_goes_on_to_v2_and_right_back(toy: Toy, tmp_path: Path) -> None:
+    preview = toy.stagectl("preview", "v2")
+    assert (preview["ground"], preview["holder"], preview["exit_code"]) == ("promoted", "v0", 0)
+    toy.stagectl("promote", "v0", "v1", "--yes")
+    toy.up("v1")
+    before, made = links(toy, "v1"), (tmp_path / "prod").stat().st_mtime_ns
+
+    done = toy.stagectl("promote", "v1", "v2", "--yes")
+    assert {c["op"] for c in done["preview"]["changes"]} == {"create", "update"}
+    assert "create intermediary" in changes(done)
+    assert links(toy, "v2") == before
+    assert toy.stagectl("undo", "--yes")["result"] == "undone"
+    toy.up("v1", *UNCHANGED)
+
+    toy.stagectl("promote", "v1", "v2", "--yes")
+    toy.up("v2")
+    toy.up("v2", *UNCHANGED)
+    assert (tmp_path / "prod").stat().st_mtime_ns == made
+    status = toy.stagectl("status")
+    assert (status["holders"], status["next"]) == (["v2"], "pulumi up --stack v2")
+    refused = toy.stagectl("undo", "--yes", exit_code=3)["error"]
+    assert "v2 was changed after its promotion" in refused["found"]
+    again = toy.stagectl("promote", "v2", "v1", "--yes", exit_code=3)["error"]
+    assert "promotion v2 -> v1" in again["found"]
+    assert toy.changed_files() == ""
+
+
 def test_promotion_killed_after_each_step_goes_on_and_can_be_undone(toy: Toy) -> None:
     before, source = links(toy, "v0"), toy.state("v0")
     taken = [s for s in Step if s not in (Step.CLEAR_DEST, Step.MOVE_MARKERS, Step.FINISH)]
@@ -169,7 +196,7 @@ def test_refusals_change_nothing(toy: Toy) -> None:
 
     refused("promote", "v0", "v2", "--yes", says="promotion v0 -> v2")
     refused("promote", "v1", "v0", "--yes", says="promotion v1 -> v0")
-    refused("promote", "v1", "v2", "--yes", says="no Pulumi.v2.yaml")
+    refused("promote", "v1", "v2", "--yes", says="v0 holds the deployment")
     refused("promote", "v0", "v1", exit_code=2, says="nobody to ask")
     refused("undo", "--yes", says="no promotion to take back")
 

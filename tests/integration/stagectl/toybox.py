@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.stagectl.plan import STAGES
 from stages.stagectl.state import Json, State
 from tests.support.fix_engine import ROOT, Engine
 
@@ -106,11 +107,12 @@ def make_toy(engine: Engine, root: Path) -> Toy:
     environment |= {"STAGECTL_BACKUPS": str(root / "backups"), "PYTHONPATH": str(ROOT)}
     environment |= {"PYTHONDONTWRITEBYTECODE": "1", "WIDTH": "200"}
     toy = Toy(folder, environment)
-    for stack in ("v0", "v1"):
+    for stack in STAGES:
         toy.pulumi("stack", "init", stack, "--no-select")
         toy.pulumi("config", "set", "--stack", stack, "folder", str(root))
         toy.pulumi("config", "set", "--stack", stack, "--secret", "password", PASSWORD)
-    toy.pulumi("stack", "rm", "v1", "--yes", "--preserve-config")
+    for stack in STAGES[1:]:
+        toy.pulumi("stack", "rm", stack, "--yes", "--preserve-config")
     for argv in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "toy"]):
         identity = ["-c", "user.name=toy", "-c", "user.email=toy@example.invalid"]
         subprocess.run(["git", *identity, *argv], cwd=folder, check=True, env=dict(os.environ))

@@ -30,7 +30,10 @@ RELEASE = (
     Effect.RESET_WAL_BOUND,
     Effect.DROP_ROLE,
 )
-FIRST_RUN = [e for e in Effect if e not in {*LATE, *AGAIN, *STRAY, *RELEASE, BROKEN}]
+OF_A_FEED = ("journal.", "source.", "target.", "reader.")
+"""The others change who is active: the scenarios of the cut-over and the failover walk them."""
+NOT_FIRST = {*LATE, *AGAIN, *STRAY, *RELEASE, BROKEN}
+FIRST_RUN = [e for e in Effect if e.startswith(OF_A_FEED) and e not in NOT_FIRST]
 
 Kill = Callable[..., int]
 

@@ -1,9 +1,9 @@
-"""Values files of both chart lines, in both renderings."""
+"""Values files of both chart lines, in every rendering."""
 
 import pytest
 
 from airbyte import chart_values, versions
-from airbyte.chart_values import COMPONENTS, ExternalDatabase, Rendering
+from airbyte.chart_values import BOOTLOADER, COMPONENTS, ExternalDatabase, Rendering
 from airbyte.versions import Chart, ChartLine
 
 DATABASE = ExternalDatabase(host="10.0.0.13", port=5432, name="airbyte", tls=True)
@@ -32,10 +32,56 @@ def test_an_active_one_runs_everything(chart: Chart) -> None:
 
 
 @BOTH
-def test_the_two_renderings_differ_in_nothing_else(chart: Chart) -> None:
-    standby, active = (chart_values.values(chart, DATABASE, rendering) for rendering in Rendering)
-    syncing = {component.key(chart.line) for component in COMPONENTS if component.syncs}
-    assert {key for key in standby if standby[key] != active[key]} == syncing
+def test_a_prepared_one_runs_nothing_and_has_no_bootloader(chart: Chart) -> None:
+    """One Deployment left at 1 would connect to a database that is not its own yet."""
+    values = chart_values.values(chart, DATABASE, Rendering.PREPARED)
+    assert all(values[c.key(chart.line)] == {"replicaCount": 0} for c in COMPONENTS)
+    assert values[BOOTLOADER.key(chart.line)] == {"enabled": False}
+
+
+@pytest.mark.parametrize(
+    ("chart", "keys"),
+    [
+        (V1, {"workload-launcher", "workload-api-server", "connector-builder-server"}),
+        (V2, {"workloadLauncher", "workloadApiServer", "connectorBuilderServer"}),
+    ],
+    ids=["v1", "v2"],
+)
+def test_every_deployment_of_the_chart_has_its_key(chart: Chart, keys: set[str]) -> None:
+    """A key of the other line is ignored, and the Deployment runs with the chart's own 1."""
+    plain = {"server", "temporal", "worker", "cron"}
+    assert {component.key(chart.line) for component in COMPONENTS} == plain | keys
+
+
+@BOTH
+@pytest.mark.parametrize("rendering", Rendering)
+def test_renderings_differ_only_in_what_runs(chart: Chart, rendering: Rendering) -> None:
+    found = chart_values.values(chart, DATABASE, rendering)
+    active = chart_values.values(chart, DATABASE, Rendering.ACTIVE)
+    running = {component.key(chart.line) for component in (*COMPONENTS, BOOTLOADER)}
+    assert {key for key in found if found[key] != active[key]} <= running
+
+
+@BOTH
+def test_another_server_changes_the_address_alone(chart: Chart) -> None:
+    other = ExternalDatabase(host="10.0.0.14", port=35432, name="airbyte", tls=False)
+    here, there = (
+        chart_values.values(chart, database, Rendering.ACTIVE) for database in (DATABASE, other)
+    )
+    assert (there["global"]["database"]["host"], there["global"]["database"]["port"]) == (
+        "10.0.0.14",
+        35432,
+    )
+    del here["global"]["database"], there["global"]["database"]
+    assert here == there
+
+
+def test_a_rendering_is_named_after_its_server() -> None:
+    assert [rendering.on("intermediary") for rendering in Rendering] == [
+        "standby-intermediary",
+        "active-intermediary",
+        "prepared",
+    ]
 
 
 @BOTH

@@ -3,9 +3,17 @@
 import pulumi
 import pulumi_command as command
 
-from components import Host, HostArgs, Ssh
-from components.core_worker import CoreWorker, CoreWorkerArgs, Endpoint
-from components.postgres_server import ServerKind
+from components import (
+    CoreWorker,
+    DatabaseServerArgs,
+    Endpoint,
+    Host,
+    HostArgs,
+    Intermediary,
+    Passwords,
+    ServerKind,
+    Ssh,
+)
 
 KEY = "ssh-ed25519 AAAA"
 PRIVATE_KEY = "planted-private-key"
@@ -45,17 +53,25 @@ def host(name: str, last: int) -> Host:
 
 def core_worker(on: Host, kind: ServerKind) -> CoreWorker:
     """Declare core-worker-01."""
-    return CoreWorker(
-        "core-worker-01",
-        CoreWorkerArgs(
-            host=on,
-            kind=kind,
-            image=IMAGE if kind is ServerKind.CONTAINER else None,
-            port=5432,
-            admin_endpoint=Endpoint(host="127.0.0.1", port=25432, sslmode="require"),
-            admin="postgres",
-            admin_password=secret("planted-admin"),
-            airbyte_password=secret("planted-airbyte"),
-            migration_password=secret("planted-migration"),
+    return CoreWorker("core-worker-01", server_args(on, kind, port=25432))
+
+
+def intermediary(on: Host) -> Intermediary:
+    """Declare the intermediary."""
+    return Intermediary("intermediary", server_args(on, ServerKind.CONTAINER, port=35432))
+
+
+def server_args(on: Host, kind: ServerKind, *, port: int) -> DatabaseServerArgs:
+    """Return a database server that the operator reaches at `port`."""
+    return DatabaseServerArgs(
+        host=on,
+        kind=kind,
+        image=IMAGE if kind is ServerKind.CONTAINER else None,
+        port=5432,
+        admin_endpoint=Endpoint(host="127.0.0.1", port=port, sslmode="require"),
+        admin="postgres",
+        admin_password=secret("planted-admin"),
+        passwords=Passwords(
+            airbyte=secret("planted-airbyte"), migration=secret("planted-migration")
         ),
     )

@@ -1,4 +1,4 @@
-"""An Airbyte by abctl: both renderings on the host, and no input says which one runs."""
+"""An Airbyte by abctl: all renderings on the host, and no input says which one runs."""
 
 import json
 
@@ -12,24 +12,30 @@ from tests.support import mocks
 from tests.support.mocks import Recorder
 from tests.unit.components import hosts
 
-NAME = "airbyte-prod-backup-replica-2"
+NAME = "airbyte-prod-abctl"
 SECRETS = ("planted-database", "planted-admin", "planted-client")
+SERVERS = {"core-worker-01": "10.0.0.3", "intermediary": "10.0.0.4"}
+FOLDERS = {f"{kind}-{server}" for kind in ("standby", "active") for server in SERVERS}
 
 
-@pytest.fixture(scope="module", params=["1.8.5", "2.0.17"])
-def recorded(request: pytest.FixtureRequest) -> Recorder:
+def declare(chart: str, *, prepared: bool) -> Recorder:
     def build() -> None:
         AirbyteAbctl(
             NAME,
             AirbyteAbctlArgs(
-                host=hosts.host("replica", 2),
-                chart=CHARTS[request.param],
-                port=8000,
+                host=hosts.host("prod", 1),
+                chart=CHARTS[chart],
+                port=8100,
                 url="https://airbyte.example.com",
                 low_resource=True,
                 public_host=None,
-                database=ExternalDatabase(host="10.0.0.3", port=5432, name="airbyte", tls=True),
-                database_user="airbyte",
+                databases={
+                    server: ExternalDatabase(host=address, port=5432, name="airbyte", tls=True)
+                    for server, address in SERVERS.items()
+                },
+                default="prepared" if prepared else "standby-core-worker-01",
+                prepared=prepared,
+                database_user="airbyte_prod",
                 database_password=hosts.secret(SECRETS[0]),
                 admin_password=hosts.secret(SECRETS[1]),
                 client_secret=hosts.secret(SECRETS[2]),
@@ -39,28 +45,63 @@ def recorded(request: pytest.FixtureRequest) -> Recorder:
     return mocks.declare(build)
 
 
-def test_both_renderings_are_on_the_host(recorded: Recorder) -> None:
-    paths = {
-        r.inputs["create"].split()[2]
-        for r in recorded.of("Command")
-        if " put " in r.inputs["create"]
-    }
-    assert paths == {
-        f"{NAME}/{rendering}/{file}"
-        for rendering in ("standby", "active")
+@pytest.fixture(scope="module", params=["1.8.5", "2.0.17"])
+def recorded(request: pytest.FixtureRequest) -> Recorder:
+    return declare(request.param, prepared=True)
+
+
+def paths(recorded: Recorder) -> set[str]:
+    creates = [resource.inputs["create"] for resource in recorded.of("Command")]
+    return {create.split()[2] for create in creates if " put " in create}
+
+
+def values(recorded: Recorder, rendering: str) -> dict[str, dict[str, object]]:
+    text = recorded.named(f"{NAME}-{rendering}-values").inputs["stdin"]
+    return dict(yaml.safe_load(text))
+
+
+def test_every_rendering_is_on_the_host(recorded: Recorder) -> None:
+    assert paths(recorded) == {
+        f"{NAME}/{folder}/{file}"
+        for folder in FOLDERS | {"prepared"}
         for file in ("values.yaml", "secrets.yaml", "install.args")
-    } | {f"{NAME}/auth.yaml", "services/airbyte"}
+    } | {f"{NAME}/auth.yaml", f"{NAME}/default", "services/abctl"}
 
 
-def test_the_standby_has_no_workers_and_runs_on_the_working_database(recorded: Recorder) -> None:
-    values = yaml.safe_load(recorded.named(f"{NAME}-standby-values").inputs["stdin"])
-    launcher = values.get("workload-launcher", values.get("workloadLauncher"))
-    assert values["worker"]["replicaCount"] == 0
-    assert values["cron"]["replicaCount"] == 0
-    assert launcher["replicaCount"] == 0
-    assert values["server"]["replicaCount"] == 1
-    database = values["global"]["database"]
-    assert database.get("database", database.get("name")) == "airbyte"
+def test_one_that_is_never_prepared_has_no_such_rendering() -> None:
+    recorded = declare("1.8.5", prepared=False)
+    assert not [path for path in paths(recorded) if "prepared" in path]
+    assert recorded.named(f"{NAME}-default").inputs["stdin"] == "standby-core-worker-01\n"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize(("kind", "workers"), [("standby", 0), ("active", 1)])
+def test_it_may_run_on_each_server(
+    recorded: Recorder, server: str, kind: str, workers: int
+) -> None:
+    found = values(recorded, f"{kind}-{server}")
+    assert found["global"]["database"]["host"] == SERVERS[server]  # type: ignore[index]
+    assert found["worker"]["replicaCount"] == workers
+    assert found["cron"]["replicaCount"] == workers
+    assert found["server"]["replicaCount"] == 1
+
+
+def test_a_prepared_one_runs_nothing(recorded: Recorder) -> None:
+    found = values(recorded, "prepared")
+    assert {part["replicaCount"] for part in found.values() if "replicaCount" in part} == {0}
+    assert recorded.named(f"{NAME}-default").inputs["stdin"] == "prepared\n"
+
+
+def test_it_logs_in_with_its_own_role(recorded: Recorder) -> None:
+    for folder in FOLDERS:
+        secret = yaml.safe_load(recorded.named(f"{NAME}-{folder}-secrets").inputs["stdin"])
+        assert secret["stringData"]["database-user"] == "airbyte_prod"
+
+
+def test_the_host_is_told_what_abctl_runs(recorded: Recorder) -> None:
+    service = recorded.named(f"{NAME}-service").inputs
+    assert service["create"].endswith("hostctl put services/abctl 0644")
+    assert service["stdin"] == f"abctl {NAME}\n"
 
 
 def test_what_is_applied_is_not_an_input(recorded: Recorder) -> None:
@@ -80,11 +121,8 @@ def test_it_is_installed_after_every_file(recorded: Recorder) -> None:
 
 
 def test_secrets_travel_sealed_on_stdin_into_files_of_root(recorded: Recorder) -> None:
-    for name, kind in (
-        ("standby-secrets", "airbyte-config-secrets"),
-        ("active-secrets", "airbyte-config-secrets"),
-        ("auth", "airbyte-auth-secrets"),
-    ):
+    config = [(f"{folder}-secrets", "airbyte-config-secrets") for folder in FOLDERS]
+    for name, kind in [*config, ("auth", "airbyte-auth-secrets")]:
         upload = recorded.named(f"{NAME}-{name}")
         assert upload.inputs["create"].endswith(" 0600")
         assert upload.inputs["logging"] == "none"

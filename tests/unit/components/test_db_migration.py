@@ -1,50 +1,16 @@
-"""The DB Migration Script as a service: path, keys, configuration, secrets, waiting."""
+"""The DB Migration Script as a service: its path to prod, its keys, and waiting for it."""
 
-import json
-from typing import Any
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from airbyte import compose
-from components import DbMigration, DbMigrationArgs, FeedArgs, ServerKind
-from db_migration.config import Config
+from components import ServerKind, execute
 from tests.support import mocks
 from tests.support.mocks import Recorder
 from tests.unit.components import hosts
-
-OWNER, MIGRATION = "planted-owner", "planted-migration"
-
-
-def declare(kind: ServerKind, *, reader: bool = True) -> Recorder:
-    def build() -> None:
-        target = hosts.host("core-worker-01", 3)
-        DbMigration(
-            "db-migration",
-            DbMigrationArgs(
-                deployment="lab",
-                feed=FeedArgs(
-                    name="prod-to-core-worker-01",
-                    source="prod",
-                    target="core-worker-01",
-                    mode="auto",
-                    allow_source_restart=True,
-                    refresh_hours=24,
-                    verify_every_seconds=300,
-                    ready_seconds=900,
-                ),
-                image=hosts.IMAGE,
-                source=hosts.host("prod", 1),
-                source_network="mine_airbyte_internal",
-                source_containers=compose.STOP_ORDER,
-                target=target,
-                core_worker=hosts.core_worker(target, kind),
-                reader=hosts.host("replica", 2) if reader else None,
-                source_owner_password=hosts.secret(OWNER),
-                migration_password=hosts.secret(MIGRATION),
-            ),
-        )
-
-    return mocks.declare(build)
+from tests.unit.components.scripts import SCRIPTS, config, declare
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +23,9 @@ def existing() -> Recorder:
     return declare(ServerKind.EXISTING)
 
 
-def uploads(recorded: Recorder) -> dict[str, dict[str, Any]]:
-    agent = recorded.named("db-migration-agent")
-    return {upload["file"]: upload for upload in agent.inputs["uploads"]}
-
-
-def config(recorded: Recorder) -> dict[str, Any]:
-    document = json.loads(uploads(recorded)["/etc/db-migration/config.json"]["content"])
-    assert isinstance(document, dict)
-    return document
+@pytest.fixture(scope="module")
+def final() -> Recorder:
+    return declare(ServerKind.CONTAINER, final=True)
 
 
 def test_the_database_reaches_the_loopback_of_its_host_and_no_further(ours: Recorder) -> None:
@@ -75,6 +35,13 @@ def test_the_database_reaches_the_loopback_of_its_host_and_no_further(ours: Reco
     assert gateway.inputs["networksAdvanced"] == [{"name": "mine_airbyte_internal"}]
     assert gateway.inputs["entrypoints"] == ["socat"]
     assert gateway.provider.startswith(ours.named("prod-docker").urn)
+
+
+def test_the_gateway_is_there_once_and_each_tunnel_waits_for_it(final: Recorder) -> None:
+    gateways = [r for r in final.of("Container") if r.name.endswith("-gateway")]
+    assert [gateway.name for gateway in gateways] == ["db-migration-gateway"]
+    for script in SCRIPTS[:2]:
+        assert gateways[0].urn in final.named(f"{script}-tunnel").dependencies
 
 
 def test_the_tunnel_checks_the_host_key_and_dies_with_its_other_side(ours: Recorder) -> None:
@@ -99,6 +66,7 @@ def test_beside_an_existing_server_all_is_on_the_hosts_network(existing: Recorde
     feed = config(existing)["feeds"][0]
     assert feed["source"]["address_for_subscriber"] == {"host": "127.0.0.1", "port": 15432}
     assert (feed["target"]["host"], feed["target"]["port"]) == ("127.0.0.1", 5432)
+    assert config(existing)["servers"][0]["host"] == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
@@ -111,45 +79,30 @@ def test_beside_an_existing_server_all_is_on_the_hosts_network(existing: Recorde
 def test_keys_may_do_one_thing_and_can_be_withdrawn(ours: Recorder, key: str, option: str) -> None:
     authorized = ours.named(f"db-migration-{key}-authorized-prod")
     assert option in authorized.inputs["create"]
-    assert authorized.inputs["delete"].endswith(f"unauthorize {key}")
+    assert authorized.inputs["delete"].endswith(f"unauthorize {key}-core-worker-01")
     assert authorized.inputs["stdin"] == mocks.PUBLIC_KEY
     assert authorized.inputs["connection"]["host"] == "192.0.2.1"
+
+
+def test_each_hosts_key_has_a_line_of_its_own(final: Recorder) -> None:
+    """One name for all would let in the last one only."""
+    names: dict[str, list[str]] = {}
+    for command in final.of("Command"):
+        words = command.inputs["create"].split()
+        if "-authorized-" in command.name:
+            names.setdefault(command.inputs["connection"]["host"], []).append(words[2])
+    agents = ["agent-core-worker-01", "agent-intermediary", "agent-replica"]
+    assert sorted(names["192.0.2.1"]) == [
+        *agents,
+        "tunnel-core-worker-01",
+        "tunnel-intermediary",
+    ]
+    assert sorted(names["192.0.2.2"]) == agents
 
 
 def test_only_the_agents_key_reaches_the_reader(ours: Recorder) -> None:
     names = {r.name for r in ours.of("Command") if r.name.endswith("authorized-replica")}
     assert names == {"db-migration-agent-authorized-replica"}
-
-
-def test_the_configuration_is_what_the_script_reads(ours: Recorder) -> None:
-    parsed = Config.model_validate_json(json.dumps(config(ours)))
-    feed = parsed.feeds[0]
-    assert feed.slot == "airbyte_migration_core_worker_01"
-    assert feed.allow_source_restart is True
-    assert feed.source.host_control is not None
-    assert feed.source.host_control.address == "10.0.0.1"
-    assert feed.working_database is not None
-    assert feed.working_database.reader_host_control is not None
-    assert feed.working_database.reader_host_control.address == "10.0.0.2"
-    known = uploads(ours)["/etc/db-migration/known_hosts"]["content"]
-    assert known == f"10.0.0.1 {hosts.KEY}1\n10.0.0.2 {hosts.KEY}2\n"
-
-
-def test_without_a_reader_nobody_is_stopped_around_a_refresh() -> None:
-    feed = config(declare(ServerKind.CONTAINER, reader=False))["feeds"][0]
-    assert feed["working_database"]["reader_host_control"] is None
-
-
-def test_secrets_are_files_that_only_root_reads(ours: Recorder) -> None:
-    files = uploads(ours)
-    for name, value in (("source_owner", OWNER), ("migration", MIGRATION)):
-        upload = files[f"/run/db-migration/secrets/{name}"]
-        assert (upload["content"], upload["permissions"]) == (value, "0400")
-    agent = ours.named("db-migration-agent")
-    assert "envs" not in agent.inputs
-    for resource in ours.resources:
-        assert OWNER not in json.dumps(resource.sealed), resource.name
-        assert MIGRATION not in json.dumps(resource.sealed), resource.name
 
 
 def test_up_waits_for_a_state_and_waits_again_for_a_new_agent(ours: Recorder) -> None:
@@ -159,7 +112,7 @@ def test_up_waits_for_a_state_and_waits_again_for_a_new_agent(ours: Recorder) ->
     assert script.endswith("db-migration-agent-id")
     assert following.inputs["logging"] == "stderr"
     agent = ours.named("db-migration-agent")
-    for database in ours.of("Database"):
+    for database in ours.of("Database", "Grant", "Role"):
         assert database.urn in agent.dependencies
 
 
@@ -169,3 +122,46 @@ def test_the_host_knows_which_containers_stopping_airbyte_means(ours: Recorder) 
     assert "airbyte-db" not in airbyte.inputs["stdin"]
     database = ours.named("db-migration-service-database")
     assert database.inputs["stdin"] == "containers airbyte-db\n"
+
+
+class Shell:
+    """The operator's host with a `docker` that answers as a test says, in this order."""
+
+    def __init__(self, folder: Path, *codes: int) -> None:
+        self.folder = folder
+        script = folder / "docker"
+        (folder / "codes").write_text("".join(f"{code}\n" for code in codes))
+        script.write_text(
+            "#!/bin/bash\n"
+            '[[ $* == *" true" ]] && exit 0\n'
+            f'echo "$*" >> {folder}/calls\n'
+            f"code=$(head -n1 {folder}/codes); sed -i 1d {folder}/codes; exit $code\n"
+        )
+        script.chmod(0o755)
+
+    def run(self, script: str) -> int:
+        path = f"{self.folder}:{Path(shutil.which('bash') or '').parent}:/usr/bin:/bin"
+        return subprocess.run(["bash", "-c", script], env={"PATH": path}, check=False).returncode
+
+    @property
+    def calls(self) -> list[str]:
+        return (self.folder / "calls").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("codes", "result", "times"),
+    [((0,), 0, 1), ((137, 0), 0, 2), ((1,), 1, 1), ((3,), 3, 1), ((137, 137, 137), 137, 3)],
+    ids=["well", "script started anew", "failed", "refused", "starts again and again"],
+)
+def test_only_what_was_killed_with_the_container_is_tried_again(
+    tmp_path: Path, codes: tuple[int, ...], result: int, times: int
+) -> None:
+    shell = Shell(tmp_path, *codes)
+    assert shell.run(execute("cutover")) == result
+    assert shell.calls == ["exec db-migration db-migration cutover"] * times
+
+
+def test_what_follows_a_failed_command_is_not_done(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, 3)
+    assert shell.run(execute("cutover", "status --json")) == 3
+    assert len(shell.calls) == 1

@@ -60,6 +60,7 @@ class World:
     old_working: Db | None = None
     due: bool = True
     connected: int = 0
+    admission_due: bool = False
     reader_stopped: bool = False
     intents: set[str] = field(default_factory=set)
     verified: bool = False
@@ -144,6 +145,7 @@ class World:
                 next_complete=self.next_working is not None
                 and self.next_working.content == "working",
                 old_exists=self.old_working is not None,
+                admission_due=self.admission_due,
             ),
         )
 
@@ -330,6 +332,7 @@ def effects(step: Step, world: World) -> Effects:  # size: a table, one entry a 
             (Effect.MARK_WORKING, _mark_working),
         ],
         Step.SWAP_WORKING: swap_working,
+        Step.ADMIT_READER: [(Effect.ADMIT, _set(admission_due=False))],
         Step.START_READER: start_reader,
         Step.DROP_OLD_WORKING: [(Effect.DROP_OLD_WORKING, _drop("old_working"))],
         Step.DROP_NEXT_WORKING: [(Effect.DROP_NEXT_WORKING, _drop("next_working"))],

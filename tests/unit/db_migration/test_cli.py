@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ from typer.testing import CliRunner
 from db_migration.cli import app
 
 ROOT = Path(__file__).parents[3]
-VERBS = ("preflight", "prepare", "run", "status", "verify", "release")
+FEEDS = ("preflight", "prepare", "run", "status", "verify", "release")
+SIDES = ("cutover", "failover", "rebuild", "idle")
+VERBS = (*FEEDS, *SIDES)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -42,6 +45,34 @@ def test_environment_names_the_configuration(tmp_path: Path) -> None:
     missing = str(tmp_path / "from-environment.json")
     found = CliRunner().invoke(app, ["status"], env={"DB_MIGRATION_CONFIG": missing})
     assert "from-environment.json" in found.stderr
+
+
+@pytest.mark.parametrize("verb", ["cutover", "failover", "rebuild"])
+def test_whatever_changes_the_active_side_can_be_looked_at_first(verb: str) -> None:
+    assert "--dry-run" in CliRunner().invoke(app, [verb, "--help"]).stdout
+
+
+def test_cut_over_does_one_thing_at_a_time() -> None:
+    assert CliRunner().invoke(app, ["cutover", "--hold", "--abort"]).exit_code == 2
+
+
+def test_help_says_what_the_operators_word_is_for() -> None:
+    said = " ".join(CliRunner().invoke(app, ["failover", "--help"]).stdout.split())
+    assert "--host-is-down" in said
+    assert "Exit code 3" in said
+
+
+@pytest.mark.parametrize("verb", ["failover", "rebuild"])
+def test_deployment_without_servers_says_so(verb: str, tmp_path: Path) -> None:
+    """What A1's configuration lacks is named in three parts, not met as a traceback."""
+    (tmp_path / "password").write_text("planted")
+    control = {"host": "localhost", "user": "u", "password_file": str(tmp_path / "password")}
+    whole = {"deployment": "test", "control": control, "feeds": []}
+    (tmp_path / "config.json").write_text(json.dumps(whole))
+    found = CliRunner().invoke(app, [verb, "--json", "--config", str(tmp_path / "config.json")])
+    assert found.exit_code == 3
+    assert set(json.loads(found.stdout)["error"]) == {"found", "needed", "way_out"}
+    assert "no `servers` are configured" in found.stderr
 
 
 def test_unknown_verb_is_exit_code_2() -> None:

@@ -50,6 +50,7 @@ def assert_converged(world: World) -> None:
     assert not world.intents
     assert not world.reader_stopped
     assert not world.stalled
+    assert not world.admission_due
     world.tick()
     assert world.mirror.position == world.lsn
 
@@ -142,6 +143,12 @@ def reader_connected() -> World:
     return world
 
 
+def wrong_airbyte_admitted() -> World:
+    world = working_due()
+    world.admission_due = True
+    return world
+
+
 def stalled() -> World:
     world = following()
     world.stalled = True
@@ -160,7 +167,7 @@ def left_overs() -> World:
 STARTS: list[Callable[[], World]] = [
     fresh, prepared, following, slot_lost, slot_gone, upgraded, new_enum_label, table_dropped,
     table_unpublished, late_table, late_table_during_seed, too_much_wal, working_due,
-    reader_connected, left_overs, stalled,
+    reader_connected, left_overs, stalled, wrong_airbyte_admitted,
 ]  # fmt: skip
 
 
@@ -248,6 +255,18 @@ def test_released_feed_is_left_alone() -> None:
     world = prepared()
     world.intents.add("released")
     assert plan.next_step(world.observe()).step is Step.WAIT
+
+
+def test_stale_prod_is_shut_out_before_anything_else() -> None:
+    world = fresh()
+    world.admission_due, world.source_up = True, False
+    assert plan.next_step(world.observe()).step is Step.ADMIT_READER
+
+
+def test_feed_keeps_still_during_a_cut_over() -> None:
+    seen = following().observe()
+    paused = replace(seen, intent=replace(seen.intent, cutting_over=True), verify_due=True)
+    assert plan.next_step(paused).step is Step.WAIT
 
 
 def test_command_line_setting_is_not_fought_with_restarts() -> None:

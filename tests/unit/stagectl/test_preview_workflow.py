@@ -12,6 +12,8 @@ import yaml
 
 FILE = Path(__file__).resolve().parents[3] / ".github/workflows/preview.yml"
 MARKER = "<!-- stagectl preview -->"
+MOST_BYTES = 65_536 - len(MARKER)
+"""Of what the stages share: GitHub's limit without the workflow's own line."""
 COMMENTS, ONE_COMMENT = "repos/o/r/issues/5/comments", "repos/o/r/issues/comments"
 
 
@@ -65,10 +67,11 @@ def test_least_permissions_and_pinned_actions(workflow: dict[str, Any]) -> None:
     [
         ("Pulumi.v1.yaml", "v1"),
         ("Pulumi.v0.yaml", "v0"),
-        ("Pulumi.yaml", "v0 v1"),
-        ("stages/v1.py", "v0 v1"),
-        ("__main__.py", "v0 v1"),
-        ("requirements/all.lock", "v0 v1"),
+        ("Pulumi.v2.yaml", "v2"),
+        ("Pulumi.yaml", "v0 v1 v2"),
+        ("stages/v1.py", "v0 v1 v2"),
+        ("__main__.py", "v0 v1 v2"),
+        ("requirements/all.lock", "v0 v1 v2"),
         ("README.md", ""),
         ("docs/Pulumi.v1.yaml", ""),
     ],
@@ -85,28 +88,36 @@ def test_changed_stages(
 
 
 @pytest.mark.parametrize(
-    ("codes", "worst"), [((0, 0), 0), ((0, 8), 8), ((8, 0), 8), ((7, 8), 8), ((3, 0), 3)]
+    ("codes", "worst"),
+    [((0, 0, 0), 0), ((0, 8, 0), 8), ((8, 0, 0), 8), ((7, 0, 8), 8), ((0, 0, 3), 3), ((8,), 8)],
 )
 def test_previews_each_stage_and_fails_with_the_worst(
-    workflow: dict[str, Any], tmp_path: Path, codes: tuple[int, int], worst: int
+    workflow: dict[str, Any], tmp_path: Path, codes: tuple[int, ...], worst: int
 ) -> None:
+    stages = [f"v{number}" for number in range(len(codes))]
     tools = tmp_path / ".venv/bin"
     executable(tools / "python", f'[ "$1" = -m ] || exec {sys.executable} "$@"')
     executable(
         tools / "stagectl",
         '[ -z "$OPERATOR_KEY" ] || exit 99\n'
         'echo "### $2: $*"; '
-        f'if [ "$2" = v0 ]; then exit {codes[0]}; else exit {codes[1]}; fi',
+        f"codes=({' '.join(map(str, codes))}); exit ${{codes[${{2#v}}]}}",
     )
     (tmp_path / "Pulumi.v0.yaml").write_text(
         "config:\n  airbyte-migration:operator: {identityFile: ~/keys/operator}\n"
     )
-    environment = {"STAGES": "v0 v1", "RUNNER_TEMP": str(tmp_path), "OPERATOR_KEY": "the key"}
+    environment = {
+        "STAGES": " ".join(stages),
+        "RUNNER_TEMP": str(tmp_path),
+        "OPERATOR_KEY": "the key",
+    }
     done = run(script(workflow, "Preview"), tmp_path, **environment)
     assert done.returncode == worst, done.stderr
     comment = (tmp_path / "comment.md").read_text()
-    assert comment.startswith(f"{MARKER}\n### v0: preview v0 --markdown")
-    assert "### v1: preview v1 --markdown" in comment
+    limit = int(re.findall(r"--limit (\d+)", comment)[0])
+    assert MOST_BYTES - 2_000 < limit * len(stages) < MOST_BYTES
+    said = [f"### {stage}: preview {stage} --markdown --limit {limit}" for stage in stages]
+    assert comment.splitlines() == [MARKER, *said]
     key = tmp_path / "home/keys/operator"
     assert (key.read_text(), key.stat().st_mode & 0o777) == ("the key\n", 0o600)
 

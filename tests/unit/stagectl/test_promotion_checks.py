@@ -41,14 +41,24 @@ REFUSALS: dict[str, tuple[Callable[[], None], type[StagectlError], str]] = {
         "Needed: 4.0.1 or newer",
     ),
     "no source": (
-        lambda: checks.check_source("v0", "v1", False, State({})),
+        lambda: checks.check_source("v0", "v1", State({})),
         RefusedError,
         "v0 holds no resource",
     ),
     "empty source": (
-        lambda: checks.check_source("v0", "v1", True, document([])),
+        lambda: checks.check_source("v0", "v1", document([])),
         RefusedError,
-        "v0 holds no resource",
+        r"v0 holds no resource\..*empty world",
+    ),
+    "a stage left out": (
+        lambda: checks.check_source("v1", "v2", document([]), "v0"),
+        RefusedError,
+        "v0 holds the deployment.*First: stagectl promote v0 v1",
+    ),
+    "back": (
+        lambda: checks.check_source("v0", "v1", document([]), "v2"),
+        RefusedError,
+        "v2 holds the deployment.*`stagectl status`",
     ),
     "full destination": (
         lambda: checks.check_dest("v1", deployment("v1")),
@@ -66,14 +76,34 @@ REFUSALS: dict[str, tuple[Callable[[], None], type[StagectlError], str]] = {
         "cloud, passphrase",
     ),
     "silent host": (
-        lambda: checks.check_markers([Reading("prod", error="no route")], "v0", "v1", ["prod"]),
+        lambda: checks.check_markers([Reading("prod", error="no route")], "v0", "v1", "lab"),
         HostUnreachableError,
         "no route",
     ),
     "marker of a third stage": (
-        lambda: checks.check_markers([Reading("prod", "v2", "lab")], "v0", "v1", []),
+        lambda: checks.check_markers([Reading("prod", "v2", "lab")], "v0", "v1", "lab"),
         RefusedError,
         "says v2",
+    ),
+    "a new host that another deployment holds": (
+        lambda: checks.check_markers(
+            [Reading("prod", "v1", "lab"), Reading("intermediary", "v1", "other")],
+            "v1",
+            "v2",
+            "lab",
+        ),
+        RefusedError,
+        r"intermediary is held by deployment other .*marker release other v1",
+    ),
+    "a silent new host": (
+        lambda: checks.check_markers(
+            [Reading("prod", "v1", "lab"), Reading("intermediary", error="no route")],
+            "v1",
+            "v2",
+            "lab",
+        ),
+        HostUnreachableError,
+        "intermediary does not tell its marker",
     ),
 }
 
@@ -90,12 +120,12 @@ def test_refusals(name: str) -> None:
 
 def test_what_is_fine_passes() -> None:
     checks.check_engine("3.252.0-dev", ["3.252.0"])
-    checks.check_source("v0", "v1", True, deployment())
+    checks.check_source("v0", "v1", deployment())
     checks.check_dest("v1", document([deployment("v1").resources[1]]))
     checks.check_pending("v0", deployment())
     checks.check_secrets_provider(deployment(), State({}))
-    readings = [Reading("prod", "v0", "lab"), Reading("replica", error="off"), Reading("core")]
-    checks.check_markers(readings, "v0", "v1", ["prod"])
+    readings = [Reading("prod", "v0", "lab"), Reading("replica", "v1", "lab"), Reading("core")]
+    checks.check_markers(readings, "v0", "v1", "lab")
 
 
 def test_only_markers_of_the_stage_and_the_deployment_are_moved() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from stages.stagectl.errors import StagectlError, UndoneError
 from stages.stagectl.journal import Promotion
+from stages.stagectl.markers import Activation
 from stages.stagectl.promote import Promoter
 from stages.stagectl.report import Reporter
 from stages.stagectl.state import State
@@ -276,6 +277,11 @@ def test_undo_is_refused_after_a_pulumi_up_on_the_destination(tmp_path: Path) ->
     grown.resources.append(resource("v1", "docker:x:Container", "new", parent="root", id="n"))
     world.engine.held["v1"] = grown
     with pytest.raises(StagectlError, match="was changed after its promotion"):
+        world.undo(Killer())
+    stopped = Activation("replica", 1, "stopped")
+    world.markers.activations = {"prod": (stopped, Activation("abctl", 1, "active-intermediary"))}
+    moved = r"Airbyte has moved since: abctl active-intermediary, epoch 1 \(on prod\)"
+    with pytest.raises(StagectlError, match=moved):
         world.undo(Killer())
     assert world.markers.stages == {"prod": "v1"}
     assert world.engine.held["v1"] == grown

@@ -21,9 +21,11 @@ from tests.support.secrets_search import (
     containers,
     files,
     forms,
+    host_files,
     processes,
     search,
     stacks,
+    tables,
 )
 
 SECRET = "p1anted/s3cret+\"ö'&="
@@ -109,6 +111,45 @@ def test_processes_are_read() -> None:
         given_.communicate()
     ends = {(h.place.split(":")[0], int(h.place.rsplit("/", 1)[-1])) for h in hits}
     assert ends == {("cmdline", told.pid), ("environ", given_.pid)}
+
+
+def test_files_of_a_host_are_read_with_their_modes(tmp_path: Path) -> None:
+    state = tmp_path / "airbyte-migration"
+    for path, mode in (("db-migration/secrets/migration", 0o600), ("install.log", 0o644)):
+        (state / path).parent.mkdir(parents=True, exist_ok=True)
+        (state / path).write_text(SECRET)
+        (state / path).chmod(mode)
+    (state / "link").symlink_to(state / "install.log")
+    folders = [str(state), str(tmp_path / "there is none")]
+    allowed = [Allowed("hostfile:*:0600:*/db-migration/secrets/*", "read by the script alone")]
+    found = search(host_files(HERE, folders), PLANTED, allowed)
+    assert [h.place for h in found.hits] == [f"hostfile:here:0644:{state}/install.log"]
+    assert [h.place for h in found.allowed] == [
+        f"hostfile:here:0600:{state}/db-migration/secrets/migration"
+    ]
+    (state / "db-migration/secrets/migration").chmod(0o640)
+    assert len(search(host_files(HERE, folders), PLANTED, allowed).hits) == 2
+    assert list(host_files(HERE, folders[1:])) == []
+
+
+def test_tables_and_catalogs_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text(SECRET)
+    fake(
+        tmp_path / "bin",
+        "docker",
+        '[ "$1 $2 $3 $4 $5 $6" = "exec db psql -U admin -d" ] || exit 9\n'
+        'case "$7/${@: -1}" in */*pg_tables*) echo migration.journal; '
+        "echo pg_catalog.pg_subscription;;\n"
+        f"control/*pg_subscription*) cat {tmp_path}/secret;; */COPY*) echo none;; *) exit 8;; esac",
+        monkeypatch,
+    )
+    places = list(tables(HERE, "db", ["control", "airbyte"], "admin"))
+    assert [p.name for p in places] == [
+        f"table:here/{database}/{table}"
+        for database in ("control", "airbyte")
+        for table in ("migration.journal", "pg_catalog.pg_subscription")
+    ]
+    assert found_in(*places) == {("clear", "table:here/control/pg_catalog.pg_subscription")}
 
 
 def fake(folder: Path, name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:

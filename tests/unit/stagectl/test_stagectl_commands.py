@@ -216,6 +216,24 @@ def test_markers_are_read_and_moved_by_hostctl(markers: SshMarkers, tmp_path: Pa
         assert "-l admin" in line
 
 
+def test_what_a_cut_over_or_failover_left_on_a_host_is_read(
+    markers: SshMarkers, tmp_path: Path
+) -> None:
+    for instance, content in (("airbyte-a", "2 active-intermediary"), ("airbyte-b", "2 stopped")):
+        (tmp_path / "192.0.2.1" / instance).mkdir()
+        (tmp_path / "192.0.2.1" / instance / "epoch").write_text(content + "\n")
+    (tmp_path / "192.0.2.1" / "keys").mkdir()
+    prod, replica = markers.read()
+    assert str(prod) == "v0; airbyte-a active-intermediary, epoch 2; airbyte-b stopped, epoch 2"
+    assert [a.active for a in prod.activations] == [True, False]
+    assert prod.as_json()["activations"][0] == {
+        "instance": "airbyte-a",
+        "epoch": 2,
+        "rendering": "active-intermediary",
+    }
+    assert str(replica) == "no marker"
+
+
 def test_a_silent_host_and_a_broken_marker_are_readings(
     markers: SshMarkers, project: Project, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stages.stagectl.errors import EngineError
-from stages.stagectl.markers import Reading
+from stages.stagectl.markers import Activation, Reading
 from stages.stagectl.state import (
     Json,
     State,
@@ -99,9 +99,13 @@ class FakeMarkers:
 
     stages: dict[str, str]
     killer: Killer = field(default_factory=Killer)
+    activations: dict[str, tuple[Activation, ...]] = field(default_factory=dict)
 
     def read(self) -> list[Reading]:
-        return [Reading(h, s, "lab") for h, s in sorted(self.stages.items())]
+        return [
+            Reading(h, s, "lab", activations=self.activations.get(h, ()))
+            for h, s in sorted(self.stages.items())
+        ]
 
     def move(self, host: str, from_stage: str, to_stage: str) -> None:
         self.killer.point()

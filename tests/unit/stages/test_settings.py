@@ -103,12 +103,57 @@ def test_an_adopted_prod_needs_no_images_and_no_basic_auth(stack: str) -> None:
     if stack == "v0":
         draft.put("imagesFile", "")
         draft.unset_secret("prodDatabasePassword")
+    loaded = accepted(draft)
+    assert "airbyte/server" not in loaded.images
+    assert loaded.hosts["prod"].host_key == stack_files.host_key(2211)
+
+
+def test_all_mistakes_of_v2_are_told_at_once() -> None:
+    draft = Draft("v2").put("cutover", "maybe").without_feed("core-worker-01", "intermediary")
+    draft.change("intermediary", host="prod")
+    draft.change("prodAbctl", port=8000, chartVersion="2.0.17")
+    draft.unset_secret("prodClientSecret")
+    assert [problem.key for problem in refused(draft).problems] == [
+        "cutover",
+        "prodClientSecret",
+        "prodAbctl.port",
+        "feeds",
+        "intermediary.host",
+        "prodAbctl.chartVersion",
+    ]
+
+
+def test_who_begins_with_hold_may_leave_prods_feeds_for_later() -> None:
+    draft = Draft("v2").put("cutover", "hold").without_feed("prod", "intermediary")
+    assert accepted(draft).final is not None
+
+
+def test_prod_may_move_to_a_host_of_its_own() -> None:
+    draft = Draft("v2")
+    draft.host("prod", sshPort=2211)
+    hosts = draft.get("hosts")
+    draft.host("prod-2", **{**hosts["intermediary"], "sshPort": 2212})
+    draft.drop("hosts", "replica")
+    draft.change("replica", host="core-worker-01")
+    draft.host("prod-2", privateAddress="198.51.100.15")
+    draft.change("prodAbctl", host="prod-2", port=8000)
+    final = accepted(draft).final
+    assert final is not None
+    assert final.prod_abctl.host == "prod-2"
+
+
+def test_time_to_drain_has_a_default() -> None:
+    final = accepted(Draft("v2").put("drainSeconds", "")).final
+    assert final is not None
+    assert final.drain_seconds == 300
+
+
+def accepted(draft: Draft) -> settings.Settings:
     loaded: list[settings.Settings] = []
     mocks.declare(
         lambda: loaded.append(settings.load()),
         config=draft.file.plain,
         secrets=draft.file.secrets,
-        stack=stack,
+        stack=draft.stack,
     )
-    assert "airbyte/server" not in loaded[0].images
-    assert loaded[0].hosts["prod"].host_key == stack_files.host_key(2211)
+    return loaded[0]

@@ -1,4 +1,4 @@
-"""Two stages of a toy: components, secrets, explicit providers in all awkward places."""
+"""Three stages of a toy: components, secrets, explicit providers in all awkward places."""
 
 import pulumi
 import pulumi_command as command
@@ -46,4 +46,6 @@ class Host(pulumi.ComponentResource):
 prod = Host("prod")
 if stage != "v0":
     Host("replica", pulumi.ResourceOptions(depends_on=[prod]))
+if stage == "v2":
+    Host("intermediary", pulumi.ResourceOptions(depends_on=[prod]))
 pulumi.export("stage", stage)

@@ -1,0 +1,72 @@
+"""Our PostgreSQL servers as endpoints, and all of them asked at once: a dead one costs little."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import psycopg
+
+from db_migration.config import Config, ServerConfig
+from db_migration.errors import MigrationError, UnreachableError
+from db_migration.postgres import Connection, Endpoint
+
+ANSWER_SECONDS = 3
+"""What a server that does not answer may cost; a living one takes milliseconds."""
+
+T = TypeVar("T")
+
+
+def at(server: ServerConfig, database: str) -> Endpoint:
+    """Return one of the server's databases."""
+    label = f"server `{server.name}`"
+    return Endpoint(label, server.host, server.port, database, server.sslmode, server)
+
+
+def control(server: ServerConfig) -> Endpoint:
+    """Return the server's control database."""
+    return at(server, server.control_database)
+
+
+def here(config: Config) -> ServerConfig:
+    """Return the server whose control database this process keeps its journal in."""
+    mine = config.control
+    for server in config.servers:
+        if (server.host, server.port) == (mine.host, mine.port):
+            return server
+    found = config.server(config.here)
+    if found is None:
+        raise UnreachableError(
+            found="`control` is on none of the `servers`",
+            needed="a control database on one of our servers",
+            way_out="run `pulumi up`, which writes the configuration",
+        )
+    return found
+
+
+def ask(
+    servers: tuple[ServerConfig, ...], question: Callable[[ServerConfig, Connection], T]
+) -> dict[str, T]:
+    """Put the question to the control database of every server at once; leave out the silent.
+
+    Threads of their own, which nobody waits for: a frozen server keeps its connection open for
+    ever and answers nothing.
+    """
+    answers: dict[str, T] = {}
+
+    def put(server: ServerConfig) -> None:
+        try:
+            with control(server).connect(connect_timeout=str(ANSWER_SECONDS)) as connection:
+                answers[server.name] = question(server, connection)
+        except (MigrationError, psycopg.Error):
+            return
+
+    threads = [threading.Thread(target=put, args=(server,), daemon=True) for server in servers]
+    deadline = time.monotonic() + ANSWER_SECONDS
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0, deadline - time.monotonic()))
+    return dict(answers)

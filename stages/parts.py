@@ -1,0 +1,189 @@
+"""What v1 and v2 are composed of: settings turned into components."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from airbyte.chart_values import ExternalDatabase, Rendering
+from airbyte.images import DB_MIGRATION, POSTGRES
+from airbyte.versions import CHARTS
+from components import (
+    AbctlInstance,
+    AirbyteAbctl,
+    AirbyteAbctlArgs,
+    AirbyteCompose,
+    ComposeInstance,
+    ComposeSource,
+    DatabaseServer,
+    DatabaseServerArgs,
+    DbMigrationArgs,
+    Endpoint,
+    FeedArgs,
+    Landscape,
+    Passwords,
+    ServerKind,
+)
+from components.airbyte_databases import PROD_ROLE, REPLICA_ROLE, WORKING
+from stages import foundation
+from stages.foundation import Foundation
+from stages.models import Abctl, DatabaseSettings, Feed
+from stages.settings import CopySettings, FinalSettings, Settings
+
+CORE_WORKER = "core-worker-01"
+INTERMEDIARY = "intermediary"
+PROD_ABCTL = "airbyte-prod-abctl"
+REPLICA = "airbyte-prod-backup-replica-2"
+SCRIPT = "db-migration"
+
+ADMIN_PASSWORDS = {
+    CORE_WORKER: "coreWorkerAdminPassword",
+    INTERMEDIARY: "intermediaryAdminPassword",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbctlWish:
+    """One Airbyte on abctl: how it is installed, and what it is as long as there is no epoch."""
+
+    instance: AbctlInstance
+    settings: Abctl
+    admin_password: str
+    """Key of the secret."""
+    default: str
+
+
+def server_args(
+    name: str, wanted: DatabaseSettings, settings: Settings, ground: Foundation
+) -> DatabaseServerArgs:
+    """Return what the database server called `name` is made of."""
+    admin = wanted.admin_endpoint
+    return DatabaseServerArgs(
+        host=ground.hosts[wanted.host],
+        kind=ServerKind(wanted.kind),
+        image=settings.images.get(POSTGRES),
+        port=wanted.port,
+        admin_endpoint=Endpoint(host=admin.host, port=admin.port, sslmode=admin.sslmode),
+        admin=admin.user,
+        admin_password=settings.secret(ADMIN_PASSWORDS[name]),
+        passwords=Passwords(
+            airbyte=settings.secret("airbyteDatabasePassword"),
+            migration=settings.secret("migrationPassword"),
+        ),
+    )
+
+
+def compose_instance(settings: Settings, ground: Foundation) -> ComposeInstance:
+    """Return prod as it was."""
+    return ComposeInstance(name=foundation.PROD_AIRBYTE, host=ground.hosts[settings.prod.host])
+
+
+def replica(copy: CopySettings, settings: Settings, ground: Foundation) -> AbctlWish:
+    """Return the Airbyte that stands by, first of all on core-worker-01."""
+    return AbctlWish(
+        instance=AbctlInstance(
+            name=REPLICA,
+            host=ground.hosts[copy.replica.host],
+            port=copy.replica.port,
+            role=REPLICA_ROLE,
+            client_secret=settings.secret("replicaClientSecret"),
+        ),
+        settings=copy.replica,
+        admin_password="replicaAdminPassword",  # noqa: S106 - a key
+        default=Rendering.STANDBY.on(CORE_WORKER),
+    )
+
+
+def prod_abctl(final: FinalSettings, settings: Settings, ground: Foundation) -> AbctlWish:
+    """Return the Airbyte that becomes prod at the cut-over, and does not run before."""
+    return AbctlWish(
+        instance=AbctlInstance(
+            name=PROD_ABCTL,
+            host=ground.hosts[final.prod_abctl.host],
+            port=final.prod_abctl.port,
+            role=PROD_ROLE,
+            client_secret=settings.secret("prodClientSecret"),
+        ),
+        settings=final.prod_abctl,
+        admin_password="prodAdminPassword",  # noqa: S106 - a key
+        default=Rendering.PREPARED,
+    )
+
+
+def source(settings: Settings, ground: Foundation, airbyte: AirbyteCompose) -> ComposeSource:
+    """Return compose's database as feeds read it."""
+    return ComposeSource(
+        host=ground.hosts[settings.prod.host],
+        network=airbyte.network,
+        containers=airbyte.containers,
+        owner_password=settings.secret("prodDatabasePassword"),
+    )
+
+
+def script_args(
+    landscape: Landscape,
+    server: DatabaseServer,
+    source: ComposeSource,
+    *,
+    feeds: Sequence[Feed],
+    settings: Settings,
+) -> DbMigrationArgs:
+    """Return what the script beside a server does: the feeds into it."""
+    return DbMigrationArgs(
+        landscape=landscape,
+        server=server,
+        feeds=[_feed(feed) for feed in feeds if feed.target == server.name],
+        image=settings.images[DB_MIGRATION],
+        source=source,
+        migration_password=settings.secret("migrationPassword"),
+    )
+
+
+def _feed(feed: Feed) -> FeedArgs:
+    return FeedArgs(
+        name=feed.name,
+        source=feed.source,
+        target=feed.target,
+        mode=feed.mode,
+        allow_source_restart=feed.allow_source_restart,
+        refresh_hours=feed.refresh_hours,
+        verify_every_seconds=feed.verify_every_seconds,
+        ready_seconds=feed.ready_seconds,
+    )
+
+
+def abctl(
+    wish: AbctlWish,
+    servers: Sequence[DatabaseServer],
+    settings: Settings,
+    opts: pulumi.ResourceOptions,
+) -> AirbyteAbctl:
+    """Declare an Airbyte that may run on each of `servers`."""
+    wanted, instance = wish.settings, wish.instance
+    return AirbyteAbctl(
+        instance.name,
+        AirbyteAbctlArgs(
+            host=instance.host,
+            chart=CHARTS[wanted.chart_version],
+            port=wanted.port,
+            url=wanted.url,
+            low_resource=wanted.low_resource_mode,
+            public_host=wanted.public_host,
+            databases={
+                server.name: ExternalDatabase(
+                    host=server.private.host,
+                    port=server.private.port,
+                    name=WORKING,
+                    tls=server.private.sslmode != "disable",
+                )
+                for server in servers
+            },
+            default=wish.default,
+            prepared=wish.default == Rendering.PREPARED,
+            database_user=instance.role,
+            database_password=settings.secret("airbyteDatabasePassword"),
+            admin_password=settings.secret(wish.admin_password),
+            client_secret=instance.client_secret,
+        ),
+        opts,
+    )

@@ -1,0 +1,87 @@
+"""The promise of v2: when any one host dies, an up-to-date Airbyte is there to use.
+
+Each host dies in its turn while it is the one that matters, and is repaired before the next one.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lab.demo.places import ABCTL, REPLICA
+from tests.integration.crash.scene import STILL_ON_ITS_WAY, Death, Scene
+
+DEATHS = [
+    Death(
+        host="prod",
+        commander="core-worker-01",
+        words=("--host-is-down", "prod"),
+        airbyte=REPLICA,
+        database="intermediary",
+        database_died=False,
+    ),
+    Death(
+        host="intermediary",
+        commander="core-worker-01",
+        words=(),
+        airbyte=REPLICA,
+        database="core-worker-01",
+        database_died=True,
+    ),
+    Death(
+        host="core-worker-01",
+        commander="replica",
+        words=(),
+        airbyte=REPLICA,
+        database="intermediary",
+        database_died=True,
+    ),
+    Death(
+        host="replica",
+        commander="core-worker-01",
+        words=("--host-is-down", "replica"),
+        airbyte=ABCTL,
+        database="intermediary",
+        database_died=False,
+    ),
+]
+
+
+@pytest.mark.parametrize("death", DEATHS, ids=str)
+def test_a_host_dies_another_side_takes_over_and_the_host_is_repaired(
+    scene: Scene, death: Death
+) -> None:
+    killed = scene.kill(death.host)
+    scene.script(death.commander, "failover", *death.words)
+    scene.moved_to(death, killed)
+
+    lost = scene.newly_missing(death.database)
+    on_their_way = [at for at in lost if death.database_died and at > killed - STILL_ON_ITS_WAY]
+    assert lost == on_their_way
+    assert scene.unscheduled(death.database) == 0
+    ledger = scene.ledger(since=killed)
+    assert (ledger.lost, ledger.doubled, ledger.one_writer) == (0, 0, True), ledger
+    scene.preview_of_a_dead_host(death.host)
+
+    returned = time.time()
+    scene.start(death.host)
+    scene.rebuild()
+
+    scene.preview_proposes_nothing()
+    assert scene.unscheduled(death.database) == 0
+    assert scene.ledger(since=returned).writers == [ledger.writers[-1]]
+    assert scene.newly_missing(death.database) == []
+
+
+def test_a_second_failover_does_no_harm(scene: Scene) -> None:
+    active = scene.follower.active
+    assert active is not None
+    scene.script("core-worker-01", "failover", ok=False)
+    assert scene.follower.active == active
+    assert scene.newly_missing(active.database) == []
+
+
+def test_refresh_proposes_nothing_after_all_of_it(scene: Scene) -> None:
+    assert scene.deployment.refresh("v2") == {}
+    scene.preview_proposes_nothing()

@@ -1,0 +1,115 @@
+"""SIGKILL before and after every side effect of the cut-over, and of the way back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from db_migration.cutover import Mode
+from db_migration.effects import Effect
+from tests.support.deployment import INTERMEDIARY, KEEPER, Deployment
+from tests.support.fix_postgres import wait_for
+from tests.support.scenario import ROOT
+from tests.support.timeouts import FOLLOW
+
+FORWARDS = (
+    Effect.PAUSE_FEED,
+    Effect.FENCE_COMPOSE,
+    Effect.ADVANCE_SEQUENCES,
+    Effect.LET_GO,
+    Effect.DROP_SLOT,
+    Effect.CLOSE_PROD,
+    Effect.SET_SEQUENCES,
+    Effect.CLOSE_DATABASES,
+    Effect.RENAME_DATABASES,
+    Effect.MAKE_MIRROR,
+    Effect.OPEN_PROMOTED,
+    Effect.PUBLISH,
+    Effect.CREATE_SLOT,
+    Effect.HAND_OVER,
+    Effect.CREATE_SUBSCRIPTION,
+    Effect.ENABLE_SUBSCRIPTION,
+    Effect.ADVANCE_EPOCH,
+    Effect.RESUME_FEED,
+    Effect.ADMIT,
+    Effect.ACTIVATE,
+    Effect.PROVE,
+    Effect.SAVE_REPORT,
+)
+BACK = (
+    Effect.PAUSE_FEED,
+    Effect.SHUT_OUT,
+    Effect.OPEN_PROD,
+    Effect.ADVANCE_EPOCH,
+    Effect.START_COMPOSE,
+    Effect.DEACTIVATE,
+    Effect.RESUME_FEED,
+)
+
+Run = Callable[..., None]
+
+
+@pytest.fixture
+def cut_over(deployment: Deployment) -> Iterator[Run]:
+    """Return what runs a cut-over in a process of its own, killed at an effect or to its end."""
+    servers = (deployment.prod, deployment.intermediary, deployment.keeper)
+    arguments = [str(deployment.folder), *(server.dump() for server in servers)]
+    log = deployment.folder / "cut-over.log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.support.killed_cutover", *arguments],
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as process,
+    ):
+
+        def run(effect: Effect | None = None, when: str = "", mode: Mode = Mode.GO) -> None:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            request = {"effect": effect, "when": when, "action": mode}
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            said = log.read_text()[-3000:]
+            assert answer["ended"] == (9 if effect else 0), f"{effect} {when}: {answer}\n{said}"
+
+        yield run
+
+
+def test_forwards(following: Deployment, cut_over: Run) -> None:
+    for effect in FORWARDS:
+        for when in ("before", "after"):
+            cut_over(effect, when)
+    cut_over()
+    wait_for(lambda: len(following.acknowledged("abctl")) > 10, FOLLOW)
+    following.until_state("following", f"{INTERMEDIARY}-to-{KEEPER}")
+    following.end()
+    ids = {i for (i,) in following.intermediary.sql("SELECT id FROM jobs", database="airbyte")}
+    assert set(following.acknowledged("compose")) <= ids
+    assert set(following.acknowledged("abctl")) <= ids
+    assert not (following.folder / "compose.runs").exists()
+
+
+def test_back(following: Deployment, cut_over: Run) -> None:
+    """Killed just before the new Airbyte is started, then taken back with a death at every step."""
+    cut_over(Effect.ACTIVATE, "before")
+    for effect in BACK:
+        for when in ("before", "after"):
+            cut_over(effect, when, mode=Mode.ABORT)
+    cut_over(mode=Mode.ABORT)
+    before = len(following.acknowledged("compose"))
+    wait_for(lambda: len(following.acknowledged("compose")) > before + 10, FOLLOW)
+    following.until_following()
+    cut_over()
+    wait_for(lambda: len(following.acknowledged("abctl")) > 10, FOLLOW)
+    following.end()
+    ids = {i for (i,) in following.intermediary.sql("SELECT id FROM jobs", database="airbyte")}
+    assert set(following.acknowledged("compose")) <= ids

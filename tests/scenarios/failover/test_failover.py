@@ -1,0 +1,127 @@
+"""A host dies; one command later an up-to-date Airbyte writes again."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from db_migration.epoch import Epoch
+from db_migration.errors import BlockedError, ExitCode, MigrationError
+from db_migration.failover_plan import Kind
+from tests.support.crash_world import CrashWorld
+from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
+from tests.support.fix_postgres import PgServer
+
+
+def assert_lives(world: CrashWorld, live: PgServer, then: Epoch) -> None:
+    """One Airbyte writes to the live database, and nothing that was acknowledged is missing."""
+    world.until_written()
+    world.writing.clear()
+    assert world.lost(live) == set()
+    assert set(world.epochs()) == {then}
+
+
+def test_prods_host_dies_and_the_replica_attaches(v2: CrashWorld) -> None:
+    v2.kill("prod")
+    report = v2.failover("prod")
+    assert report.plan.kind is Kind.ATTACH
+    assert report.plan.rpo.startswith("0 rows")
+    assert report.connections is not None
+    assert report.connections.scheduled == report.connections.active == 6
+    assert report.database_accepts is not None
+    assert report.database_accepts - report.started < 5
+    assert_lives(v2, v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
+
+
+def test_nothing_happens_without_the_operators_word(v2: CrashWorld) -> None:
+    v2.kill("prod")
+    with pytest.raises(BlockedError) as refused:
+        v2.failover()
+    assert refused.value.exit_code == ExitCode.CHECK_FAILED
+    assert "db-migration failover --host-is-down prod" in refused.value.way_out
+    assert v2.verbs() == []
+    assert {found.epoch for found in v2.epochs()} == {1}
+
+
+def test_intermediary_dies_and_the_mirror_is_promoted(v2: CrashWorld) -> None:
+    v2.until_caught_up()
+    v2.kill(INTERMEDIARY)
+    report = v2.failover()
+    assert report.plan.kind is Kind.PROMOTE
+    assert report.database_accepts is not None
+    assert report.database_accepts - report.started < 5
+    assert report.connections is not None
+    assert report.connections.unscheduled == {}
+    assert_lives(v2, v2.keeper, Epoch(2, KEEPER, NEW, "failover"))
+    before = "SELECT count(*) FROM pg_database WHERE datname = 'airbyte_before_failover_2'"
+    assert v2.keeper.sql(before) == [(1,)]
+    assert v2.verbs()[:2] == sorted(v2.verbs()[:2], key=lambda verb: "activate" in verb)
+    assert v2.instances()[REPLICA]["rendering"] == "stopped"
+
+
+def test_intermediary_and_prods_host_die(v2: CrashWorld) -> None:
+    v2.until_caught_up()
+    v2.kill(INTERMEDIARY, "prod")
+    v2.failover("prod", here=KEEPER)
+    assert_lives(v2, v2.keeper, Epoch(2, KEEPER, REPLICA, "failover"))
+
+
+def test_core_worker_01_dies_and_nothing_is_done(v2: CrashWorld) -> None:
+    v2.kill(KEEPER)
+    report = v2.failover(here=INTERMEDIARY)
+    assert report.plan.kind is Kind.NOTHING
+    assert KEEPER in report.plan.why
+    assert v2.verbs() == []
+    v2.until_written()
+
+
+def test_prod_dies_in_v1_and_the_mirror_is_promoted(v1: CrashWorld) -> None:
+    v1.writing.clear()
+    v1.until_equal((v1.prod, "airbyte"), (v1.keeper, "airbyte_mirror"))
+    v1.kill("prod")
+    report = v1.failover("prod")
+    assert report.plan.then == Epoch(1, KEEPER, REPLICA, "failover")
+    assert_lives(v1, v1.keeper, report.plan.then)
+
+
+def test_two_at_once(v2: CrashWorld) -> None:
+    v2.until_caught_up()
+    v2.kill(INTERMEDIARY)
+    both = [v2.observe(), v2.observe()]
+    said: list[MigrationError] = []
+
+    def run(number: int) -> None:
+        try:
+            both[number].run()
+        except MigrationError as error:
+            said.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(said) == 1
+    assert "nothing was done here" in said[0].way_out
+    assert_lives(v2, v2.keeper, Epoch(2, KEEPER, NEW, "failover"))
+
+
+def test_old_side_returns_and_is_shut_out(v2: CrashWorld) -> None:
+    v2.kill("prod")
+    v2.failover("prod")
+    v2.bring_back("prod")  # its Airbyte starts with its host, and believes to be active
+    assert v2.instances()[NEW] == {
+        "epoch": 1, "rendering": f"active-{INTERMEDIARY}", "running": True,
+    }  # fmt: skip
+    v2.until_written()
+    query = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = 'active'"
+    assert v2.intermediary.sql(query) == [("airbyte_replica",)]
+    assert v2.observe().plan.kind is Kind.NOTHING
+
+
+def test_airbyte_that_is_only_stopped_is_started(v2: CrashWorld) -> None:
+    v2.tell(NEW, running=False)
+    report = v2.failover()
+    assert report.plan.kind is Kind.START
+    assert_lives(v2, v2.intermediary, Epoch(1, INTERMEDIARY, NEW, "cut-over"))

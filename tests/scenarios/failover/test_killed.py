@@ -1,0 +1,75 @@
+"""SIGKILL before and after every side effect of a failover; the same command goes on each time."""
+
+from __future__ import annotations
+
+import pytest
+
+from db_migration.effects import Effect
+from db_migration.epoch import Epoch
+from db_migration.failover_plan import Kind
+from tests.support.crash_world import CrashWorld
+from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
+from tests.support.killed_failover import Killer
+
+PROMOTE = (
+    Effect.SAVE_INTENT,
+    Effect.WRITE_JOURNAL,
+    Effect.FENCE_AIRBYTE,
+    Effect.ADMIT,
+    Effect.LET_GO,
+    Effect.SET_SEQUENCES,
+    Effect.CLOSE_DATABASES,
+    Effect.RENAME_DATABASES,
+    Effect.MAKE_MIRROR,
+    Effect.OPEN_PROMOTED,
+    Effect.ADVANCE_EPOCH,
+    Effect.SET_STOPPED,
+    Effect.ACTIVATE_AIRBYTE,
+)
+ATTACH = (Effect.ADVANCE_EPOCH, Effect.ADMIT, Effect.ACTIVATE_AIRBYTE)
+
+
+def test_promotion(v2: CrashWorld, killer: Killer) -> None:
+    v2.until_caught_up()
+    v2.kill(INTERMEDIARY)
+    for effect in PROMOTE:
+        for when in ("before", "after"):
+            killer("failover", effect, when)
+    killer("failover")
+    v2.until_written()
+    v2.writing.clear()
+    assert v2.lost(v2.keeper) == set()
+    assert set(v2.epochs()) == {Epoch(2, KEEPER, NEW, "failover")}
+    assert v2.observe().plan.kind is Kind.NOTHING
+    names = "SELECT datname FROM pg_database WHERE datname LIKE 'airbyte_before%'"
+    assert v2.keeper.sql(names) == [("airbyte_before_failover_2",)]
+
+
+def test_attaching(v2: CrashWorld, killer: Killer) -> None:
+    v2.kill("prod")
+    for effect in ATTACH:
+        for when in ("before", "after"):
+            killer("failover prod", effect, when)
+    killer("failover prod")
+    v2.until_written()
+    v2.writing.clear()
+    assert v2.lost(v2.intermediary) == set()
+    assert set(v2.epochs()) == {Epoch(2, INTERMEDIARY, REPLICA, "failover")}
+    assert v2.observe().plan.kind is Kind.NOTHING
+
+
+@pytest.mark.parametrize("effect", [Effect.FENCE_AIRBYTE, Effect.OPEN_PROMOTED])
+def test_the_old_database_returns_in_the_middle(
+    v2: CrashWorld, killer: Killer, effect: Effect
+) -> None:
+    """What was promoted in vain stays behind; nothing that the old database took is lost."""
+    v2.kill(INTERMEDIARY)
+    killer("failover", effect, "after")
+    v2.bring_back(INTERMEDIARY)
+    killer("failover")
+    v2.until_written()
+    v2.writing.clear()
+    assert v2.lost(v2.intermediary) == set()
+    assert {found.database for found in v2.epochs()} == {INTERMEDIARY}
+    assert {found.airbyte for found in v2.epochs()} == {NEW}
+    assert v2.observe().plan.kind is Kind.NOTHING

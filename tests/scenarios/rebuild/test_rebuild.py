@@ -1,0 +1,119 @@
+"""After a failover the dead come back, one command makes them redundant, and they die again."""
+
+from __future__ import annotations
+
+import pytest
+
+from db_migration.effects import Effect
+from db_migration.epoch import Epoch
+from db_migration.failover_plan import Kind
+from tests.support.crash_world import CrashWorld
+from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
+from tests.support.fix_postgres import wait_for
+from tests.support.killed_failover import Killer
+from tests.support.timeouts import FOLLOW
+
+NAMES = "SELECT datname FROM pg_database WHERE datname LIKE '%_before_failover_%' ORDER BY 1"
+STATUSES = "SELECT DISTINCT status::text FROM connection"
+
+
+def fail_over_and_return(world: CrashWorld) -> None:
+    """The intermediary dies, core-worker-01 takes over, the intermediary comes back."""
+    world.until_caught_up()
+    world.kill(INTERMEDIARY)
+    world.failover()
+    world.until_written()
+    world.bring_back(INTERMEDIARY)
+
+
+def assert_redundant(world: CrashWorld) -> None:
+    """The returned server follows, and the other Airbyte stands by on a harmless clone there."""
+    world.writing.clear()
+    world.until_equal((world.keeper, "airbyte"), (world.intermediary, "airbyte_mirror"))
+    assert world.intermediary.sql(STATUSES, database="airbyte") == [("inactive",)]
+    standby = world.instances()[REPLICA]
+    assert (standby["rendering"], standby["running"]) == (f"standby-{INTERMEDIARY}", True)
+    assert world.lost(world.keeper) == set()
+
+
+def test_returned_server_becomes_the_copy_and_then_prod_again(v2: CrashWorld) -> None:
+    fail_over_and_return(v2)
+    foreseen = v2.rebuild(dry_run=True).done
+    assert any("set its former live databases aside" in what for what in foreseen)
+    done = v2.rebuild().done
+    assert done[: len(foreseen)] == foreseen or set(foreseen) <= set(done)
+    assert [name for (name,) in v2.intermediary.sql(NAMES)] == [
+        "airbyte_before_failover_2",
+        "temporal_before_failover_2",
+        "temporal_visibility_before_failover_2",
+    ]
+    assert_redundant(v2)
+    assert v2.rebuild().done == []
+
+    v2.until_written()
+    v2.writing.clear()
+    v2.until_equal((v2.keeper, "airbyte"), (v2.intermediary, "airbyte_mirror"))
+    v2.kill(KEEPER)
+    v2.failover(here=INTERMEDIARY)
+    v2.until_written()
+    v2.writing.clear()
+    assert v2.lost(v2.intermediary) == set()
+    v2.bring_back(KEEPER)
+    assert v2.observe(here=KEEPER).plan.now == Epoch(3, INTERMEDIARY, NEW, "failover")
+
+
+def test_returned_host_becomes_the_standby_and_then_prod_again(v2: CrashWorld) -> None:
+    v2.kill("prod")
+    v2.failover("prod")
+    v2.bring_back("prod")
+    report = v2.rebuild()
+    assert f"{NEW}: activate {NEW} 2 stopped" in report.done
+    standby = v2.instances()[NEW]
+    assert (standby["rendering"], standby["epoch"]) == (f"standby-{KEEPER}", 2)
+    v2.until_written()
+
+    v2.kill("replica")
+    again = v2.failover("replica")
+    assert again.plan.then == Epoch(3, INTERMEDIARY, NEW, "failover")
+    v2.until_written()
+    v2.writing.clear()
+    assert v2.lost(v2.intermediary) == set()
+
+
+def test_compose_that_came_back_with_its_host_is_stopped(v1: CrashWorld) -> None:
+    v1.writing.clear()
+    v1.until_equal((v1.prod, "airbyte"), (v1.keeper, "airbyte_mirror"))
+    v1.kill("prod")
+    v1.failover("prod")
+    v1.bring_back("prod")
+    assert (v1.folder / "compose.runs").exists()
+    assert v1.rebuild().done[0] == "airbyte-prod: stop airbyte"
+    assert not (v1.folder / "compose.runs").exists()
+
+
+def test_mirror_that_somebody_wrote_to_is_made_again(v2: CrashWorld) -> None:
+    v2.until_caught_up()
+    v2.keeper.sql("DELETE FROM attempts WHERE id <= 10", database="airbyte_mirror")
+    feed = f"{INTERMEDIARY}-to-{KEEPER}"
+    wait_for(lambda: v2.feed_state(feed)["verified"], FOLLOW)
+    wait_for(lambda: not v2.feed_state(feed)["verified"]["equal"], FOLLOW)
+    report = v2.rebuild()
+    assert any("drop the mirror's subscription" in what for what in report.done)
+    v2.until_equal((v2.intermediary, "airbyte"), (v2.keeper, "airbyte_mirror"))
+
+
+def test_silent_hosts_are_named_and_waited_for(v2: CrashWorld) -> None:
+    v2.kill("prod")
+    v2.failover("prod")
+    report = v2.rebuild()
+    assert any("host prod" in silent for silent in report.waiting_for)
+    assert v2.observe().plan.kind is Kind.NOTHING
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_and_run_again(v2: CrashWorld, killer: Killer, when: str) -> None:
+    fail_over_and_return(v2)
+    for effect in (Effect.SET_ASIDE, Effect.MAKE_EMPTY, Effect.STAND_BY):
+        killer("rebuild", effect, when)
+    killer("rebuild")
+    assert_redundant(v2)
