@@ -84,6 +84,8 @@ class Failover:
             return []
         to, name = plan.then.database, plan.then.airbyte
         found: list[Step] = []
+        if plan.kind is Kind.ATTACH:
+            found = [Step("shut out", f"let {name} go on nowhere as standby", steps.shut_out)]
         if plan.kind is Kind.PROMOTE:
             found = [
                 Step("stop", f"stop {', '.join(plan.stop) or 'nobody'}", steps.stop),

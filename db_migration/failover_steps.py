@@ -122,8 +122,14 @@ def _stop(task: Task, instance: InstanceConfig) -> None:
 
 
 def shut_out(task: Task) -> None:
-    """Let no Airbyte into the server that is about to be promoted."""
-    admission.admit(task.server, task.config.roles, None)
+    """Let no Airbyte into any server but the one whose database stays live.
+
+    A standby's API takes writes, on a clone: whoever followed the new epoch to it before it runs on
+    the live database would have them acknowledged and lost.
+    """
+    for server in task.config.servers:
+        if not (task.plan.keeps and server is task.server):
+            admission.admit(server, task.config.roles, None)
 
 
 def apply_received(task: Task) -> None:

@@ -19,7 +19,7 @@ FEW = {"connections": 20, "jobs": 500}
 WHERE_TO_ASK = ("core-worker-01", "replica")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scene(v1: Deployment) -> Iterator[Scene]:
     """v2 as `pulumi up` left it after its cut-over; the load has run since v1 and goes on."""
     secrets = credentials(v1.lab.env)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 
+import psycopg
 import pytest
 
+from db_migration import failover_steps
 from db_migration.epoch import Epoch
 from db_migration.errors import BlockedError, ExitCode, MigrationError
 from db_migration.failover_plan import Kind
 from tests.support.crash_world import CrashWorld
-from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
-from tests.support.fix_postgres import PgServer
+from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA, enter
+from tests.support.fix_postgres import PgServer, wait_for
+from tests.support.timeouts import FOLLOW
 
 
 def assert_lives(world: CrashWorld, live: PgServer, then: Epoch) -> None:
@@ -32,6 +35,32 @@ def test_prods_host_dies_and_the_replica_attaches(v2: CrashWorld) -> None:
     assert report.database_accepts is not None
     assert report.database_accepts - report.started < 5
     assert_lives(v2, v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
+
+
+def test_standby_takes_no_write_once_the_epoch_names_it(
+    v2: CrashWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for(lambda: may_enter(v2.keeper), FOLLOW)
+    entered: list[bool] = []
+    record = failover_steps.record
+
+    def spy(task: failover_steps.Task) -> None:
+        entered.append(may_enter(v2.keeper))
+        record(task)
+
+    monkeypatch.setattr(failover_steps, "record", spy)
+    v2.kill("prod")
+    v2.failover("prod")
+    assert entered == [False]
+
+
+def may_enter(server: PgServer) -> bool:
+    """Tell whether the replica's Airbyte comes into the working database."""
+    try:
+        enter(server, "airbyte_replica").close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def test_nothing_happens_without_the_operators_word(v2: CrashWorld) -> None:

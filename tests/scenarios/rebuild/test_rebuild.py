@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from db_migration.effects import Effect
 from db_migration.epoch import Epoch
 from db_migration.failover_plan import Kind
+from db_migration.watch import watch
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
 from tests.support.fix_postgres import wait_for
 from tests.support.killed_failover import Killer
-from tests.support.timeouts import FOLLOW
+from tests.support.timeouts import AGENT_STEP, FOLLOW
 
 NAMES = "SELECT datname FROM pg_database WHERE datname LIKE '%_before_failover_%' ORDER BY 1"
 STATUSES = "SELECT DISTINCT status::text FROM connection"
@@ -89,6 +92,20 @@ def test_compose_that_came_back_with_its_host_is_stopped(v1: CrashWorld) -> None
     assert (v1.folder / "compose.runs").exists()
     assert v1.rebuild().done[0] == "airbyte-prod: stop airbyte"
     assert not (v1.folder / "compose.runs").exists()
+
+
+def test_compose_that_came_back_is_stopped_by_the_script_without_a_command(v1: CrashWorld) -> None:
+    v1.writing.clear()
+    v1.until_equal((v1.prod, "airbyte"), (v1.keeper, "airbyte_mirror"))
+    v1.kill("prod")
+    v1.failover("prod")
+    stop = threading.Event()
+    watching = threading.Thread(target=watch, args=(v1.config(), stop, v1.host))
+    watching.start()
+    v1.bring_back("prod")
+    wait_for(lambda: not (v1.folder / "compose.runs").exists(), AGENT_STEP)
+    stop.set()
+    watching.join()
 
 
 def test_mirror_that_somebody_wrote_to_is_made_again(v2: CrashWorld) -> None:

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from db_migration import epoch
+from db_migration import epoch, observe
+from db_migration.agent import Agent
+from db_migration.context import Context
 from db_migration.epoch import Epoch
 from db_migration.errors import BlockedError, UnreachableError
+from db_migration.plan import Step
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, OLD, REPLICA, Deployment
 from tests.support.timeouts import AGENT_STEP
 
@@ -72,6 +75,24 @@ def test_one_of_two_that_advance_at_once_is_refused(deployment: Deployment) -> N
     refusal = next(text for text in said if text != "done")
     assert "is the highest" in refusal or "holds the epoch" in refusal
     assert records(deployment, KEEPER) == records(deployment, INTERMEDIARY) == [1]
+
+
+def test_step_that_was_decided_before_a_new_epoch_is_not_done(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = deployment.config()
+    feed = next(feed for feed in config.feeds if feed.source.name == "prod")
+    agent = Agent(Context(config, feed, instance_host=deployment.host))
+    look = agent._look
+
+    def overtaken() -> observe.Sight:
+        sight = look()
+        epoch.advance(config, FIRST, [INTERMEDIARY, KEEPER])
+        return sight
+
+    monkeypatch.setattr(agent, "_look", overtaken)
+    assert agent.once() is not Step.WAIT
+    assert not [step for _, step, *_ in agent.journal.events()]
 
 
 def test_frozen_server_costs_three_seconds(deployment: Deployment) -> None:
