@@ -136,7 +136,8 @@ def apply_received(task: Task) -> None:
     """Wait until the mirror's worker has applied all that it has received.
 
     A worker that waits for its socket has read everything from it, and so has one that has ended
-    over a broken connection; one that is told to stop before that throws the rest away.
+    over a broken connection; one that is told to stop before that throws the rest away. One that
+    only tries to connect to the dead source, for ten seconds again and again, has received nothing.
     """
     server, name = task.server, slot_name(task.server.name)
     query = (
@@ -149,7 +150,7 @@ def apply_received(task: Task) -> None:
 
         def quiet() -> bool:
             found = row(connection, query, (name,))
-            idle = found is None or found[0] == "LogicalApplyMain"
+            idle = found is None or found[1] is None or found[0] == "LogicalApplyMain"
             looks.append(found[1] if found is not None else None)
             last = looks[-QUIET_LOOKS:]
             if not idle:

@@ -124,10 +124,11 @@ class Journal:
             run(connection, query, (self._feed, Jsonb(result)))
 
     def last_verification(self, connection: Connection) -> tuple[dict[str, Any], float] | None:
-        """Return the last result and its age in seconds."""
+        """Return the last result and its age in seconds; one of an earlier copy is none."""
         query = (
             "SELECT result, extract(epoch FROM now() - at)::float8 FROM migration.verification "
-            "WHERE feed = %s ORDER BY id DESC LIMIT 1"
+            "WHERE feed = %(feed)s AND at > coalesce((SELECT max(at) FROM migration.event "
+            "WHERE feed = %(feed)s AND step = 'subscribe'), '-infinity') ORDER BY id DESC LIMIT 1"
         )
-        found = row(connection, query, (self._feed,))
+        found = row(connection, query, {"feed": self._feed})
         return (found[0], found[1]) if found else None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from lab.load_notes import ACKNOWLEDGED, FAILED, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 ROWS: LiteralString = "SELECT id, (config->'lab'->>'n')::bigint AS n FROM jobs WHERE config ? 'lab'"
 SHOWN = 20
@@ -82,8 +82,11 @@ def _gap(gap: Gap) -> dict[str, Any]:
     return asdict(gap) | {"seconds": round(gap.seconds, 3)}
 
 
-def judge(folder: Path, rows: Iterable[tuple[int, int]] | None = None) -> Verdict:
-    """Judge a load by its folder; `rows` are pairs (id, n) that a database has."""
+def judge(folder: Path, rows: Callable[[], Iterable[tuple[int, int]]] | None = None) -> Verdict:
+    """Judge a load by its folder; `rows` asks a database for its pairs (id, n).
+
+    It is asked after the files were read: a load that goes on acknowledges nothing in between.
+    """
     notes = sorted(read(folder / ACKNOWLEDGED), key=lambda note: float(note["at"]))
     failed = read(folder / FAILED)
     gaps = [
@@ -102,7 +105,7 @@ def judge(folder: Path, rows: Iterable[tuple[int, int]] | None = None) -> Verdic
         failed_attempts=len(failed),
         changes=[gap for gap in gaps if gap.before != gap.after],
         longest=max(same, key=lambda gap: gap.seconds, default=None),
-        rows=None if rows is None else _compare(notes, failed, set(rows)),
+        rows=None if rows is None else _compare(notes, failed, set(rows())),
     )
 
 
@@ -143,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=Path, help="one line `id n` for each row of the database")
     asked = parser.parse_args(arguments)
-    verdict = judge(asked.folder, _pairs(asked.rows) if asked.rows else None)
+    verdict = judge(asked.folder, (lambda: _pairs(asked.rows)) if asked.rows else None)
     sys.stdout.write(json.dumps(verdict.as_json(), indent=2) + "\n")
     return 3 if verdict.rows and verdict.rows.missing else 0
 

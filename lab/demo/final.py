@@ -38,7 +38,7 @@ def run(
     active = follower.active
     database = active.database if active else "intermediary"
     connections = measure.scheduled(secrets, database)
-    verdict = load_verdict.judge(generator.folder, measure.rows(secrets, database))
+    verdict = load_verdict.judge(generator.folder, lambda: measure.rows(secrets, database))
     changes = {(gap.before, gap.after): gap.seconds for gap in verdict.changes}
     if verdict.rows is None:
         message = f"the rows of {database} were not judged"

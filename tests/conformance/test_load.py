@@ -69,7 +69,7 @@ def test_it_follows_the_target_file_and_no_write_is_given_up(
         point(file, second.url)
         before = len(load.notes.latencies)
         eventually(lambda: len(load.notes.latencies) > before + 20, "writes on the second")
-    verdict = load_verdict.judge(plan.folder, rows(booted))
+    verdict = load_verdict.judge(plan.folder, lambda: rows(booted))
     assert load.notes.given_up == 0
     assert set(verdict.by_target) == {first.url, second.url}
     assert [(gap.before, gap.after) for gap in verdict.changes] == [(first.url, second.url)]
@@ -105,10 +105,10 @@ def test_the_verdict_names_what_is_missing_and_what_nobody_was_told(tmp_path: Pa
     note(tmp_path / "acknowledged.jsonl", {"id": 8, "n": 2, "at": 14.5, "target": "b"})
     note(tmp_path / "failed.jsonl", {"n": 3, "at": 12.0, "target": "a", "reason": "gone"})
     foreign = (1, 999)
-    judged = load_verdict.judge(tmp_path, [(7, 1), (9, 3), foreign]).rows
+    judged = load_verdict.judge(tmp_path, lambda: [(7, 1), (9, 3), foreign]).rows
     assert judged is not None
     assert (judged.missing_ids, judged.never_acknowledged, judged.found) == ([8], 1, 2)
-    reused = load_verdict.judge(tmp_path, [(7, 1), (8, 3)]).rows
+    reused = load_verdict.judge(tmp_path, lambda: [(7, 1), (8, 3)]).rows
     assert reused is not None
     assert reused.missing_ids == [8]
 

@@ -101,7 +101,7 @@ class Scene:
     def newly_missing(self, database: str) -> list[float]:
         """When those acknowledged rows were acknowledged that are missing since the last look."""
         verdict = load_verdict.judge(
-            self.generator.folder, measure.rows(self.secrets, database)
+            self.generator.folder, lambda: measure.rows(self.secrets, database)
         ).rows
         assert verdict is not None
         assert verdict.found > 0
