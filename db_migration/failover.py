@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -66,6 +67,7 @@ class Failover:
         # The dead are not asked again: each time would cost seconds.
         config = config.model_copy(update={"servers": living})
         self._task = Task(config, self.plan, instance_host, self.report)
+        self._stopping: Future[None] | None = None
 
     @property
     def missing_words(self) -> list[str]:
@@ -87,18 +89,20 @@ class Failover:
         if plan.kind is Kind.ATTACH:
             found = [Step("shut out", f"let {name} go on nowhere as standby", steps.shut_out)]
         if plan.kind is Kind.PROMOTE:
+            names = ", ".join(plan.stop) or "nobody"
             found = [
-                Step("stop", f"stop {', '.join(plan.stop) or 'nobody'}", steps.stop),
+                Step("fence", f"begin to stop {names}, beside what follows", self._begin_to_stop),
                 Step("shut out", f"let no Airbyte into {to}", steps.shut_out),
                 Step("apply", "wait until all changes received are applied", steps.apply_received),
                 Step("promote", f"make the mirror of {to} its live database", steps.promote),
+                Step("stop", f"wait until {names} is stopped", self._wait_until_stopped),
             ]
         if plan.moves:
             text = f"record epoch {plan.then.epoch}: {name} on {to}"
             found.append(Step("epoch", text, steps.record))
+        found.append(Step("admit", f"let {name} into {to}, and nobody else", steps.let_in))
         return [
             *found,
-            Step("admit", f"let {name} into {to}, and nobody else", steps.let_in),
             Step("others", f"set {', '.join(plan.others) or 'nobody'} `stopped`", steps.set_others),
             Step("activate", f"activate {name} on {to}", steps.activate),
             Step("prove", "touch every active connection, prove each scheduled", steps.prove),
@@ -120,6 +124,14 @@ class Failover:
                 self._carry_out(step, journal)
             journal.intend(UNFINISHED, on=False)
         return self.report
+
+    def _begin_to_stop(self, task: Task) -> None:
+        """Fence the syncs; a promotion needs the databases' fence only, and goes on meanwhile."""
+        self._stopping = ThreadPoolExecutor(1).submit(steps.stop, task)
+
+    def _wait_until_stopped(self, _: Task) -> None:
+        if self._stopping is not None:
+            self._stopping.result()
 
     def _carry_out(self, step: Step, journal: Journal) -> None:
         log.info("failover", step=step.name, what=step.text)

@@ -130,5 +130,5 @@ class Journal:
             "WHERE feed = %(feed)s AND at > coalesce((SELECT max(at) FROM migration.event "
             "WHERE feed = %(feed)s AND step = 'subscribe'), '-infinity') ORDER BY id DESC LIMIT 1"
         )
-        found = row(connection, query, {"feed": self._feed})
+        found = connection.execute(query, {"feed": self._feed}).fetchone()
         return (found[0], found[1]) if found else None

@@ -48,6 +48,7 @@ def _up(spec: LabSpec, *, serve: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     builder = images.Builder(spec, catalog.EVERY)
     machines.network(spec)
+    machines.reserve_ports(spec)
     host_image = builder.ensure("host")
     launches = [
         machines.registry(spec, builder.ensure("registry")),

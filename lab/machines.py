@@ -1,8 +1,10 @@
 """Network, volumes and containers at the level of the operator's machine."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
@@ -15,9 +17,11 @@ BOOT_DEADLINE = 60.0
 """Seconds from start until a host's dockerd and sshd answer (measured: under 1 to 8)."""
 
 PORT_DEADLINE = 20.0
-"""Seconds to wait for a port: 35432 is also one that the kernel lends to outgoing connections."""
+"""Seconds to wait for a port that a passing client has."""
 
 PORT_TAKEN = "address already in use"
+
+RESERVED = Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
 
 CAPABILITIES = """
 SYS_ADMIN NET_ADMIN SYS_PTRACE SYS_CHROOT MKNOD DAC_READ_SEARCH SYS_MODULE SYS_RAWIO NET_RAW SYSLOG
@@ -108,6 +112,20 @@ def network(spec: LabSpec) -> None:
             needed=f"{spec.subnet} free on this machine's Docker engine",
             way_out="`docker network ls` shows who has it; remove that network and try again",
         )
+
+
+def reserve_ports(spec: LabSpec) -> None:
+    """Have the kernel lend none of the lab's ports to outgoing connections, where we may say so.
+
+    While a host is dead a client that tries its port again and again would else be lent that very
+    port in the end, be connected to itself, and keep the host from starting.
+    """
+    held = RESERVED.read_text().strip() if RESERVED.exists() else ""
+    published = (pair for machine in spec.hosts for pair in spec.published(machine))
+    ports = [pair.split(":")[1] for pair in published]
+    wanted = [*held.split(","), *ports] if held else ports
+    with suppress(OSError):
+        RESERVED.write_text(",".join(dict.fromkeys(wanted)) + "\n")
 
 
 def ensure(spec: LabSpec, launch: Launch) -> str:
