@@ -46,9 +46,12 @@ KEPT = [
     Allowed("inspect:prod/airbyte-*", COMPOSE),
     Allowed("environ:prod/*", COMPOSE),
     Allowed("environ:replica/*", PODS),
-    Allowed("environ:core-worker-01/postgres/*", IMAGE, frozenset({"coreWorkerAdminPassword"})),
 ]
 """What v1 and v2 may keep."""
+FIRST_START = Allowed(
+    "environ:core-worker-01/postgres/*", IMAGE, frozenset({"coreWorkerAdminPassword"})
+)
+"""Until the server's container is started again."""
 
 
 def planted(deployment: Deployment, stack: str) -> dict[str, str]:
