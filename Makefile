@@ -14,7 +14,7 @@ setup: ## install what is missing, make .venv, get the Pulumi engine
 	@$(STEADILY) "engine" -- $(PY) -m engine ensure
 
 .PHONY: demo
-demo: setup ## the main job: a running Airbyte goes from v0 to v1, measured
+demo: setup ## the main job: a running Airbyte goes from v0 to v2, its host dies, another takes over; measured
 	@$(PY) -m lab.demo
 
 .PHONY: lab

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,16 @@ def pg17_too() -> Iterator[PgServer]:
     yield from _session_server(17, "postgres")
 
 
+def _without_slots(connection: psycopg.Connection[Any]) -> bool:
+    """Drop every slot; the subscriber of an earlier test's world takes its own again and again."""
+    query = "SELECT slot_name, active_pid FROM pg_replication_slots"
+    for name, pid in connection.execute(query).fetchall():
+        connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        with suppress(psycopg.errors.ObjectInUse, psycopg.errors.UndefinedObject):
+            connection.execute("SELECT pg_drop_replication_slot(%s)", (name,))
+    return not connection.execute(query).fetchall()
+
+
 def drop_everything(server: PgServer) -> None:
     """Remove slots, subscriptions, databases and roles that a test has made."""
     server.start()
@@ -279,15 +290,7 @@ def drop_everything(server: PgServer) -> None:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
         )
-        slots = "SELECT slot_name FROM pg_replication_slots WHERE NOT active"
-        wait_for(
-            lambda: (
-                not connection.execute("SELECT FROM pg_replication_slots WHERE active").fetchall()
-            ),
-            timeouts.SERVER_STOP,
-        )
-        for (name,) in connection.execute(slots).fetchall():
-            connection.execute("SELECT pg_drop_replication_slot(%s)", (name,))
+        wait_for(lambda: _without_slots(connection), timeouts.SERVER_STOP)
         for (name,) in connection.execute(
             f"SELECT datname FROM pg_database WHERE datname NOT IN {keep}"
         ).fetchall():
