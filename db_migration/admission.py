@@ -26,7 +26,7 @@ def admit(server: ServerConfig, roles: Sequence[str], role: str | None) -> None:
     """
     with servers.control(server).connect() as connection:
         known = _present(connection, "pg_roles", "rolname", roles)
-        names = _present(connection, "pg_database", "datname", _names(server))
+        names = _present(connection, "pg_database", "datname", server.live_databases)
         others = [other for other in known if other != role]
         with connection.transaction():
             for name in names:
@@ -47,7 +47,7 @@ def admitted(connection: Connection, server: ServerConfig, roles: Sequence[str])
             r.rolname, d.datname, 'CONNECT')) FROM pg_database d WHERE d.datname = ANY(%s))
         ORDER BY 1
         """,
-        (list(roles), _names(server)),
+        (list(roles), server.live_databases),
     )
     return [name for (name,) in found]
 
@@ -61,7 +61,7 @@ def due(
         "AND d.datname = ANY(%s) AND NOT r.rolsuper "
         "AND has_database_privilege(r.oid, d.oid, 'CONNECT') <> (r.rolname = %s))"
     )
-    return bool(value(connection, query, (list(roles), _names(server), role or "")))
+    return bool(value(connection, query, (list(roles), server.live_databases, role or "")))
 
 
 def end_sessions(connection: Connection, roles: Sequence[str]) -> None:
@@ -83,10 +83,6 @@ def end_sessions(connection: Connection, roles: Sequence[str]) -> None:
             needed="a server that only the admitted Airbyte uses",
             way_out="look at pg_stat_activity on the server; then repeat",
         )
-
-
-def _names(server: ServerConfig) -> list[str]:
-    return [server.database, *server.temporal]
 
 
 def _present(connection: Connection, catalog: str, column: str, names: Sequence[str]) -> list[str]:

@@ -188,7 +188,7 @@ class Agent:
             epoch.copy_from_peers(config)
             self._peers_asked = now
         except (MigrationError, psycopg.Error) as error:
-            self._log.debug("epoch is not copied", error=_short(error))
+            self._log.debug("epoch is not copied", error=status.short(error))
 
     def _act(
         self, sight: observe.Sight, decision: plan.Decision, outage: MigrationError | None
@@ -213,7 +213,7 @@ class Agent:
             try:
                 action(self.context, self.journal)
             except (MigrationError, psycopg.Error) as error:
-                self.journal.event(decision.step, "failed", _short(error))
+                self.journal.event(decision.step, "failed", status.short(error))
                 raise
             self.journal.event(decision.step, "done", "")
 
@@ -235,7 +235,7 @@ class Agent:
             found = self.journal.state()
             self._lag_seen = found[0].get("lag_seen") if found else None
         except (UnreachableError, psycopg.OperationalError) as error:
-            self._log.debug("journal is not reachable yet", error=_short(error))
+            self._log.debug("journal is not reachable yet", error=status.short(error))
 
     def _save(self, state: dict[str, object]) -> None:
         """Keep the state for `status`; without the target there is nowhere to keep it."""
@@ -246,7 +246,7 @@ class Agent:
             try:
                 self.journal.save_state({**state, "lag_seen": self._lag_seen})
             except (UnreachableError, psycopg.OperationalError) as error:
-                self._log.debug("state is not saved", error=_short(error))
+                self._log.debug("state is not saved", error=status.short(error))
 
     def _say(self, decision: plan.Decision) -> None:
         if decision.step is not Step.WAIT or self._said != decision.why:
@@ -255,7 +255,7 @@ class Agent:
 
     def _report(self, error: Exception) -> None:
         """Log an error once, save it as the feed's state, and slow down."""
-        text = _short(error)
+        text = status.short(error)
         if text != self._reported:
             self._log.warning("not now", error=text)
             self._reported = text
@@ -269,10 +269,3 @@ class Agent:
             found = None
         if found is not None:
             self._save({**found[0], "error": status.error_dict(error)})
-
-
-def _short(error: Exception) -> str:
-    """Shorten an error; psycopg's may quote a statement, and a statement may hold a password."""
-    if isinstance(error, psycopg.Error):
-        return f"{type(error).__name__}: {error.diag.message_primary or 'connection lost'}"
-    return " ".join(str(error).split())

@@ -168,6 +168,11 @@ class ServerConfig(Address, Login):
     temporal: tuple[Identifier, ...] = ("temporal", "temporal_visibility")
     owner_role: Identifier = "airbyte"
 
+    @property
+    def live_databases(self) -> list[str]:
+        """What an Airbyte that runs on this server enters: its own database and Temporal's."""
+        return [self.database, *self.temporal]
+
 
 class InstanceConfig(Model):
     """An Airbyte, and how its host and its API are reached."""

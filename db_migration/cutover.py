@@ -109,8 +109,7 @@ def _begin(both: Sides, now: Epoch) -> int:
     """
     require(gates(both))
     with servers.control(both.target).connect() as connection:
-        query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
-        used = marks.active_epoch(value(connection, query, (both.target.database,))) or 0
+        used = marks.active_epoch(marks.of_database(connection, both.target.database)) or 0
     number = max(used, now.epoch) + 1
     forget(both, number=0)
     both.journal.event(cutover_report.BEGIN, "started", f"epoch {number}")

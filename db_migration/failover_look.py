@@ -20,7 +20,7 @@ from db_migration.config import Address, Config, InstanceConfig, ServerConfig, s
 from db_migration.errors import MigrationError, UnreachableError
 from db_migration.failover_state import HostSeen, InstanceSeen, MirrorSeen, Observed, ServerSeen
 from db_migration.hosts import HostControl
-from db_migration.postgres import Connection, row, rows, until, value
+from db_migration.postgres import Connection, row, until, value
 
 SILENT_SECONDS = 2.0
 PING_SECONDS = 2
@@ -85,9 +85,7 @@ def alive(address: Address) -> bool:
 
 
 def _read(server: ServerConfig, connection: Connection) -> ServerSeen:
-    comments: dict[str, str | None] = dict(
-        rows(connection, "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database")
-    )
+    comments = marks.of_databases(connection)
     journaled = bool(value(connection, "SELECT to_regclass('migration.intent') IS NOT NULL"))
     return ServerSeen(
         server.name,

@@ -226,9 +226,8 @@ def add_tables(context: Context) -> None:
 
 
 def _mark(context: Context) -> Mark:
-    query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
     with context.control.connect() as connection:
-        mark = marks.mirror_mark(value(connection, query, (context.feed.target.database,)))
+        mark = marks.mirror_mark(marks.of_database(connection, context.feed.target.database))
     if mark is None:
         raise BlockedError(
             found="the mirror has lost its mark",

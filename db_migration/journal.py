@@ -33,6 +33,12 @@ CREATE TABLE IF NOT EXISTS migration.intent (
 LOCK_CLASS = 0x41424D  # "ABM": separates our advisory locks from anybody else's
 
 
+def try_lock(connection: Connection, name: str) -> bool:
+    """Take the lock of a feed, or of a change of sides, for as long as the connection lives."""
+    lock = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
+    return bool(value(connection, lock, (LOCK_CLASS, name)))
+
+
 class Journal:
     """Short connections to the control database, one feed at a time."""
 
@@ -54,8 +60,7 @@ class Journal:
     def alone(self) -> Iterator[bool]:
         """Hold the feed's lock; yields False when another process acts on this feed."""
         with self._endpoint.connect() as connection:
-            lock = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
-            yield bool(value(connection, lock, (LOCK_CLASS, self._feed)))
+            yield try_lock(connection, self._feed)
 
     @effect(Effect.WRITE_JOURNAL)
     def event(self, step: str, phase: str, detail: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import sql
 
-from db_migration.postgres import Connection, run, value
+from db_migration.postgres import Connection, rows, run, value
 from db_migration.state import Mark
 
 KEY = "airbyte_migration"
@@ -47,6 +47,19 @@ def working_mark(comment: str | None) -> WorkingMark | None:
     if found is None or found.get("kind") != "working":
         return None
     return WorkingMark(found["made_at"], found["source_lsn"], bool(found["complete"]))
+
+
+def of_database(connection: Connection, database: str) -> str | None:
+    """Return the comment on a database of this server; None if it has none or is not there."""
+    query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+    found: str | None = value(connection, query, (database,))
+    return found
+
+
+def of_databases(connection: Connection) -> dict[str, str | None]:
+    """Return the name of every database of this server with its comment."""
+    query = "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
+    return dict(rows(connection, query))
 
 
 def active_epoch(comment: str | None) -> int | None:

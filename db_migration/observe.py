@@ -233,9 +233,7 @@ def target(
     context: Context, connection: Connection, source_sequences: list[catalog.Sequence], sight: Sight
 ) -> state.Target:
     """Observe the target's server from its control database."""
-    comments = dict(
-        rows(connection, "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database")
-    )
+    comments = marks.of_databases(connection)
     name = context.feed.target.database
     mirror = database(context.mirror, comments)
     subscription = _subscription(context, connection, sight)

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from db_migration import admission, catalog, marks, standby, state
 from db_migration.context import Context
-from db_migration.postgres import Connection, Endpoint, rows, value
+from db_migration.postgres import Connection, Endpoint, value
 
 if TYPE_CHECKING:
     from db_migration.observe import Sight
@@ -80,8 +80,7 @@ def is_working(context: Context, connection: Connection) -> bool:
     settings = context.feed.working_database
     if settings is None:
         return False
-    query = "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
-    comments: dict[str, str | None] = dict(rows(connection, query))
+    comments = marks.of_databases(connection)
     if marks.working_mark(comments.get(settings.name)) is not None:
         return True
     return settings.name in comments and is_empty(context.server.at(settings.name))

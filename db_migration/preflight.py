@@ -219,8 +219,7 @@ def _mirror(context: Context) -> Iterator[Check]:
     except UnreachableError as error:
         empty, found = False, error.found
     with context.control.connect() as connection:
-        query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
-        ours = marks.mirror_mark(value(connection, query, (context.feed.target.database,)))
+        ours = marks.mirror_mark(marks.of_database(connection, context.feed.target.database))
     yield Check(
         "target.mirror",
         empty or ours is not None,

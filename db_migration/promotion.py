@@ -58,7 +58,7 @@ def promote(config: Config, server_name: str, epoch: int, reason: str) -> None:
 def promoted(server: ServerConfig, epoch: int) -> bool:
     """Tell whether the server's `airbyte` is what was promoted for this epoch."""
     with servers.control(server).connect() as connection:
-        return marks.active_epoch(_comment(connection, server.database)) == epoch
+        return marks.active_epoch(marks.of_database(connection, server.database)) == epoch
 
 
 def _server(config: Config, name: str) -> ServerConfig:
@@ -72,15 +72,9 @@ def _server(config: Config, name: str) -> ServerConfig:
     return found
 
 
-def _comment(connection: Connection, database: str) -> str | None:
-    query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
-    found: str | None = value(connection, query, (database,))
-    return found
-
-
 def _refuse_incomplete(server: ServerConfig) -> None:
     with servers.control(server).connect() as connection:
-        complete = marks.mirror_mark(_comment(connection, server.mirror)) is not None
+        complete = marks.mirror_mark(marks.of_database(connection, server.mirror)) is not None
     if not complete:
         raise BlockedError(
             found=f"`{server.mirror}` on {server.name} is no complete copy",

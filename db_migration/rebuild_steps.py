@@ -70,7 +70,7 @@ def put_right(config: Config, now: Epoch, server: ServerConfig) -> list[Work]:
     with servers.control(server).connect() as connection:
         known = epoch.read(connection)
         stale = _was_live(connection, server)
-        there = {name for (name,) in rows(connection, THERE, (_names(server),))}
+        there = {name for (name,) in rows(connection, THERE, (server.live_databases,))}
         broken = _found_different(connection, server, now)
     found: list[Work] = []
     if now.epoch > (known.epoch if known is not None else 0):
@@ -79,8 +79,8 @@ def put_right(config: Config, now: Epoch, server: ServerConfig) -> list[Work]:
     if stale:
         what = f"{server.name}: set its former live databases aside, under other names"
         found.append(Work(what, partial(_set_aside, config, now, server)))
-    if stale or len(there) < len(_names(server)):
-        what = f"{server.name}: make {', '.join(_names(server))} again, empty"
+    if stale or len(there) < len(server.live_databases):
+        what = f"{server.name}: make {', '.join(server.live_databases)} again, empty"
         found.append(Work(what, partial(_make_empty, server)))
     if broken:
         what = f"{server.name}: drop the mirror's subscription, so that its agent copies anew"
@@ -116,14 +116,9 @@ def _start_standby(
     start()
 
 
-def _names(server: ServerConfig) -> list[str]:
-    return [server.database, *server.temporal]
-
-
 def _was_live(connection: Connection, server: ServerConfig) -> bool:
     """Tell whether the server's `airbyte` was promoted once: prod has written to it."""
-    query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
-    return marks.active_epoch(value(connection, query, (server.database,))) is not None
+    return marks.active_epoch(marks.of_database(connection, server.database)) is not None
 
 
 def _found_different(connection: Connection, server: ServerConfig, now: Epoch) -> bool:
@@ -164,7 +159,7 @@ def _set_aside(config: Config, now: Epoch, server: ServerConfig) -> None:
     admission.admit(server, config.roles, None)
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
     with servers.control(server).connect() as connection:
-        there = [name for (name,) in rows(connection, THERE, (_names(server),))]
+        there = [name for (name,) in rows(connection, THERE, (server.live_databases,))]
         promotion.allow(connection, there, on=False)
         _drop_slots(connection, server.database)
         promotion.end_all(connection, there)
@@ -197,8 +192,8 @@ def _free_suffix(connection: Connection, names: list[str], now: Epoch) -> str:
 def _make_empty(server: ServerConfig) -> None:
     """Make the databases that Pulumi declares again: empty, Airbyte's, closed for everybody."""
     with servers.control(server).connect() as connection:
-        there = {name for (name,) in rows(connection, THERE, (_names(server),))}
-        for name in _names(server):
+        there = {name for (name,) in rows(connection, THERE, (server.live_databases,))}
+        for name in server.live_databases:
             if name not in there:
                 promotion.create_like(connection, name, server.mirror)
             database, owner = sql.Identifier(name), sql.Identifier(server.owner_role)

@@ -19,6 +19,13 @@ GOALS = ("following", "verified", "working")
 STALE_SECONDS = 60
 
 
+def short(error: Exception) -> str:
+    """Shorten an error; psycopg's may quote a statement, and a statement may hold a password."""
+    if isinstance(error, psycopg.Error):
+        return f"{type(error).__name__}: {error.diag.message_primary or 'connection lost'}"
+    return " ".join(str(error).split())
+
+
 def error_dict(error: Exception) -> dict[str, str]:
     """Return an error in its three parts; of psycopg's own errors only the class and first line."""
     if isinstance(error, MigrationError):

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.conformance.abctl_host import Host
 from tests.conformance.harness import Airbyte, PostgresServer
 
 if TYPE_CHECKING:
@@ -102,3 +103,15 @@ def booted(
 def compose(make_airbyte: Callable[[PostgresServer], Airbyte], pg13: PostgresServer) -> Airbyte:
     """Compose-shaped: PostgreSQL 13, version 0.63.15."""
     return make_airbyte(pg13)
+
+
+@pytest.fixture
+def host(
+    make_airbyte: Callable[..., Airbyte], pg17: PostgresServer, tmp_path: Path
+) -> Iterator[Host]:
+    """A host whose abctl node is a local process, uninstalled in the end."""
+    home = tmp_path / "home"
+    home.mkdir()
+    host = Host(make_airbyte(pg17), home)
+    yield host
+    host.abctl("uninstall")

@@ -12,23 +12,9 @@ from tests.conformance.abctl_host import Host
 from tests.conformance.harness import CallFailedError, call, eventually, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.conformance.harness import Airbyte, PostgresServer
+    pass
 
 BOOTLOADER_FAILED = "airbyte chart: bootloader failed"
-
-
-@pytest.fixture
-def host(
-    make_airbyte: Callable[..., Airbyte], pg17: PostgresServer, tmp_path: Path
-) -> Iterator[Host]:
-    home = tmp_path / "home"
-    home.mkdir()
-    host = Host(make_airbyte(pg17), home)
-    yield host
-    host.abctl("uninstall")
 
 
 def init_rows(host: Host) -> int:

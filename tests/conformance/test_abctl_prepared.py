@@ -9,10 +9,7 @@ import pytest
 from tests.conformance.abctl_host import Host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.conformance.harness import Airbyte, PostgresServer
+    pass
 
 NOTHING = {
     key: {"replicaCount": 0}
@@ -28,17 +25,6 @@ MINE = {
     "instance-admin-client-id": "me",
     "instance-admin-client-secret": "my-secret",
 }
-
-
-@pytest.fixture
-def host(
-    make_airbyte: Callable[..., Airbyte], pg17: PostgresServer, tmp_path: Path
-) -> Iterator[Host]:
-    home = tmp_path / "home"
-    home.mkdir()
-    host = Host(make_airbyte(pg17), home)
-    yield host
-    host.abctl("uninstall")
 
 
 @pytest.mark.parametrize("chart", ["1.8.5", "2.0.17"])

@@ -26,7 +26,6 @@ from tests.support import timeouts
 from tests.support.deployment import COMMON, INTERMEDIARY, KEEPER, NEW, OLD, REPLICA, Deployment
 from tests.support.fake_airbyte import FakeAirbyte
 from tests.support.fix_postgres import PgServer, wait_for
-from tests.support.fix_postgres import _drop_subscriptions as drop_subscriptions
 from tests.support.scenario import PASSWORDS
 
 HOST_OF = {OLD: "prod", NEW: "prod", REPLICA: "replica"}
@@ -126,19 +125,6 @@ class CrashWorld(Deployment):
     def _unused(self) -> dict[str, Any]:
         file = str(self.folder / "client")
         return {"address": "127.0.0.1", "key_file": file, "known_hosts_file": file}
-
-    def reset(self) -> None:
-        """Drop what a killed server left invalid, and what either may still read of the other."""
-        for server in self.servers.values():
-            server.start()
-            for (name,) in server.sql("SELECT datname FROM pg_database WHERE datconnlimit = -2"):
-                server.sql(f"DROP DATABASE {name}")
-            query = (
-                "SELECT datname FROM pg_database WHERE oid IN (SELECT subdbid FROM pg_subscription)"
-            )
-            for (name,) in server.sql(query):
-                drop_subscriptions(server, name)
-        super().reset()
 
     def start_v2(self) -> None:
         """Prod runs on the intermediary, core-worker-01's mirror follows, the replica stands by."""
@@ -291,6 +277,13 @@ class CrashWorld(Deployment):
 
     def epochs(self) -> list[Epoch]:
         return [epoch.current(self.config(here)) for here in self.servers]
+
+    def assert_lives(self, live: PgServer, then: Epoch) -> None:
+        """One Airbyte writes to the live database, and nothing that was acknowledged is missing."""
+        self.until_written()
+        self.writing.clear()
+        assert self.lost(live) == set()
+        assert set(self.epochs()) == {then}
 
     def end(self) -> None:
         self.writing.clear()

@@ -278,6 +278,11 @@ def drop_everything(server: PgServer) -> None:
     server.start()
     keep = "('postgres', 'template0', 'template1')"
     with server.connect() as connection:
+        # -2 is what a DROP or CREATE that was killed leaves; nobody can come into it.
+        for (name,) in connection.execute(
+            "SELECT datname FROM pg_database WHERE datconnlimit = -2"
+        ).fetchall():
+            connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
         for (name,) in connection.execute(
             "SELECT datname FROM pg_database WHERE NOT datallowconn AND NOT datistemplate"
         ).fetchall():

@@ -26,13 +26,22 @@ class Deployment:
     lab: Lab
     logs: list[str] = field(default_factory=list)
     """All that the commands printed, for the search for planted secrets."""
+    folder: Path = ROOT
 
-    def run(self, *command: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command in the checkout with the environment of `lab env`."""
+    @property
+    def env(self) -> dict[str, str]:
+        """That of `lab env`."""
+        return self.lab.env
+
+    def run(
+        self, *command: str, ok: bool = True, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the folder, with the environment."""
         done = subprocess.run(
             command,
-            cwd=ROOT,
-            env=self.lab.env,
+            cwd=self.folder,
+            env=self.env,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,

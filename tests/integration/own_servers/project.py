@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.integration.main_job.conftest import AGENT, ROOT, Deployment
 from tests.integration.own_servers import airbyte_by_hand, postgres_by_hand
 from tests.support.fix_lab import Lab
-from tests.support.timeouts import PULUMI_UP
 
 NAMESPACE = "airbyte-migration"
 LINKED = (".venv", "__main__.py", "airbyte", "components", "stages")
@@ -33,32 +31,14 @@ SECRETS = {
 class Project(Deployment):
     """The program run as an owner of servers runs it, from a folder of theirs."""
 
-    folder: Path = field(kw_only=True)
-
-    def run(
-        self, *command: str, ok: bool = True, stdin: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the folder, on its own backend."""
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env={
-                **self.lab.env,
-                "PULUMI_BACKEND_URL": f"file://{self.folder}/state",
-                "STAGECTL_BACKUPS": f"{self.folder}/backups",
-            },
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PULUMI_UP,
-        )
-        self.logs.append(done.stdout + done.stderr)
-        if ok and done.returncode:
-            pytest.fail(
-                f"{' '.join(command)} ended with {done.returncode}\n{self.logs[-1][-8000:]}"
-            )
-        return done
+    @property
+    def env(self) -> dict[str, str]:
+        """That of the lab, on a backend of the folder's own."""
+        return {
+            **self.lab.env,
+            "PULUMI_BACKEND_URL": f"file://{self.folder}/state",
+            "STAGECTL_BACKUPS": f"{self.folder}/backups",
+        }
 
     def refused(self, stack: str) -> str:
         """`pulumi up` that must fail; what it said at its end, after all progress."""

@@ -17,14 +17,6 @@ from tests.support.fix_postgres import PgServer, wait_for
 from tests.support.timeouts import FOLLOW
 
 
-def assert_lives(world: CrashWorld, live: PgServer, then: Epoch) -> None:
-    """One Airbyte writes to the live database, and nothing that was acknowledged is missing."""
-    world.until_written()
-    world.writing.clear()
-    assert world.lost(live) == set()
-    assert set(world.epochs()) == {then}
-
-
 def test_prods_host_dies_and_the_replica_attaches(v2: CrashWorld) -> None:
     v2.kill("prod")
     report = v2.failover("prod")
@@ -34,7 +26,7 @@ def test_prods_host_dies_and_the_replica_attaches(v2: CrashWorld) -> None:
     assert report.connections.scheduled == report.connections.active == 6
     assert report.database_accepts is not None
     assert report.database_accepts - report.started < 5
-    assert_lives(v2, v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
+    v2.assert_lives(v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
 
 
 def test_standby_takes_no_write_once_the_epoch_names_it(
@@ -82,7 +74,7 @@ def test_intermediary_dies_and_the_mirror_is_promoted(v2: CrashWorld) -> None:
     assert report.database_accepts - report.started < 5
     assert report.connections is not None
     assert report.connections.unscheduled == {}
-    assert_lives(v2, v2.keeper, Epoch(2, KEEPER, NEW, "failover"))
+    v2.assert_lives(v2.keeper, Epoch(2, KEEPER, NEW, "failover"))
     before = "SELECT count(*) FROM pg_database WHERE datname = 'airbyte_before_failover_2'"
     assert v2.keeper.sql(before) == [(1,)]
     assert v2.verbs()[:2] == sorted(v2.verbs()[:2], key=lambda verb: "activate" in verb)
@@ -93,7 +85,7 @@ def test_intermediary_and_prods_host_die(v2: CrashWorld) -> None:
     v2.until_caught_up()
     v2.kill(INTERMEDIARY, "prod")
     v2.failover("prod", here=KEEPER)
-    assert_lives(v2, v2.keeper, Epoch(2, KEEPER, REPLICA, "failover"))
+    v2.assert_lives(v2.keeper, Epoch(2, KEEPER, REPLICA, "failover"))
 
 
 def test_core_worker_01_dies_and_nothing_is_done(v2: CrashWorld) -> None:
@@ -111,7 +103,7 @@ def test_prod_dies_in_v1_and_the_mirror_is_promoted(v1: CrashWorld) -> None:
     v1.kill("prod")
     report = v1.failover("prod")
     assert report.plan.then == Epoch(1, KEEPER, REPLICA, "failover")
-    assert_lives(v1, v1.keeper, report.plan.then)
+    v1.assert_lives(v1.keeper, report.plan.then)
 
 
 def test_two_at_once(v2: CrashWorld) -> None:
@@ -133,7 +125,7 @@ def test_two_at_once(v2: CrashWorld) -> None:
         thread.join()
     assert len(said) == 1
     assert "nothing was done here" in said[0].way_out
-    assert_lives(v2, v2.keeper, Epoch(2, KEEPER, NEW, "failover"))
+    v2.assert_lives(v2.keeper, Epoch(2, KEEPER, NEW, "failover"))
 
 
 def test_old_side_returns_and_is_shut_out(v2: CrashWorld) -> None:
@@ -153,4 +145,4 @@ def test_airbyte_that_is_only_stopped_is_started(v2: CrashWorld) -> None:
     v2.tell(NEW, running=False)
     report = v2.failover()
     assert report.plan.kind is Kind.START
-    assert_lives(v2, v2.intermediary, Epoch(1, INTERMEDIARY, NEW, "cut-over"))
+    v2.assert_lives(v2.intermediary, Epoch(1, INTERMEDIARY, NEW, "cut-over"))

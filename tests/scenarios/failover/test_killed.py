@@ -36,10 +36,7 @@ def test_promotion(v2: CrashWorld, killer: Killer) -> None:
         for when in ("before", "after"):
             killer("failover", effect, when)
     killer("failover")
-    v2.until_written()
-    v2.writing.clear()
-    assert v2.lost(v2.keeper) == set()
-    assert set(v2.epochs()) == {Epoch(2, KEEPER, NEW, "failover")}
+    v2.assert_lives(v2.keeper, Epoch(2, KEEPER, NEW, "failover"))
     assert v2.observe().plan.kind is Kind.NOTHING
     names = "SELECT datname FROM pg_database WHERE datname LIKE 'airbyte_before%'"
     assert v2.keeper.sql(names) == [("airbyte_before_failover_2",)]
@@ -51,10 +48,7 @@ def test_attaching(v2: CrashWorld, killer: Killer) -> None:
         for when in ("before", "after"):
             killer("failover prod", effect, when)
     killer("failover prod")
-    v2.until_written()
-    v2.writing.clear()
-    assert v2.lost(v2.intermediary) == set()
-    assert set(v2.epochs()) == {Epoch(2, INTERMEDIARY, REPLICA, "failover")}
+    v2.assert_lives(v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
     assert v2.observe().plan.kind is Kind.NOTHING
 
 
