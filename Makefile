@@ -2,7 +2,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 STEADILY := $(PY) tools/steadily.py
+PYTEST := $(PY) -m pytest -n auto --maxprocesses 4
 export PYTHONDONTWRITEBYTECODE = 1
+# Two workers share the cores: what a deadline guards is slower, not stuck.
+export TEST_TIMEOUT_FACTOR ?= 2
 
 .PHONY: help
 help: ## print the targets
@@ -48,23 +51,23 @@ format: ## format the tree and mend what ruff can mend
 
 .PHONY: test-unit
 test-unit: setup ## unit tests: Pulumi mocks, planner, settings (no lab; under 90 s warm)
-	@$(STEADILY) "pytest" -- $(PY) -m pytest tests/unit
+	@$(STEADILY) "pytest" -- $(PYTEST) tests/unit
 
 .PHONY: test-conformance
 test-conformance: setup ## the stand-ins against the facts they stand for
-	@$(STEADILY) "pytest" -- $(PY) -m pytest tests/conformance
+	@$(STEADILY) "pytest" -- $(PYTEST) tests/conformance
 
 .PHONY: test-scenarios
 test-scenarios: setup ## the DB Migration Script against real PostgreSQL 13 and 17
-	@$(STEADILY) "pytest" -- $(PY) -m pytest tests/scenarios
+	@$(STEADILY) "pytest" -- $(PYTEST) tests/scenarios
 
 .PHONY: test-integration
 test-integration: setup ## the real engine against the lab's real hosts
-	@$(STEADILY) "pytest" -- $(PY) -m pytest tests/integration
+	@$(STEADILY) "pytest" -- $(PYTEST) tests/integration
 
 .PHONY: test
 test: setup lint ## everything CI runs; sets up all it needs
-	@$(STEADILY) "pytest" -- $(PY) -m pytest -v --durations=15 tests
+	@$(STEADILY) "pytest" -- $(PYTEST) -v --durations=15 tests
 
 .PHONY: prove-tests
 prove-tests: setup ## six deliberate faults, each must turn the suite red

@@ -4,4 +4,5 @@ pytest_plugins = [
     "tests.support.fix_engine",
     "tests.support.fix_lab",
     "tests.support.fix_postgres",
+    "tests.support.order",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 from google.protobuf import json_format
 from pulumi.runtime import mocks, rpc
+from pulumi.runtime.settings import set_root_resource
 
 PROJECT = "airbyte-migration"
 STACK_TYPE = "pulumi:pulumi:Stack"
@@ -202,6 +203,8 @@ def declare(
     """Run `build` as a Pulumi program would be run; return what it registered."""
     recorder = recorder or Recorder()
     with _own_loops():
+        # The SDK keeps one root for a process: its exports would be those of all runs together.
+        set_root_resource(None)  # type: ignore[arg-type]
         mocks.set_mocks(
             recorder,
             project=PROJECT,
