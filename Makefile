@@ -69,9 +69,21 @@ test-integration: setup ## the real engine against the lab's real hosts
 test: setup lint ## everything CI runs; sets up all it needs
 	@$(STEADILY) "pytest" -- $(PYTEST) -v --durations=15 tests
 
+.PHONY: properties
+properties: setup ## ROUNDS=50: random tables of every type through copy, stream and verification
+	@PROPERTY_ROUNDS=$(or $(ROUNDS),50) $(STEADILY) "pytest" -- $(PYTEST) tests/scenarios/properties
+
+.PHONY: random-faults
+random-faults: setup ## ROUNDS=100 SEED=1: kills, cuts, full disks at random over a feed under load
+	@$(STEADILY) "random faults" -- $(PY) -m tests.support.random_faults --rounds $(or $(ROUNDS),100) --seed $(or $(SEED),1)
+
 .PHONY: prove-tests
-prove-tests: setup ## six deliberate faults, each must turn the suite red
+prove-tests: setup ## every measure switched off in turn; each must turn its test red
 	@$(PY) -m tests.faults.prove
+
+.PHONY: benchmarks
+benchmarks: setup ## ours against its peers on one database; report in benchmarks/results
+	@$(STEADILY) "benchmarks" -- $(PY) -m benchmarks
 
 .PHONY: lock
 lock: ## renew the lock files from pyproject.toml

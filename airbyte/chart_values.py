@@ -1,65 +1,22 @@
-"""Helm values and Kubernetes Secrets of an Airbyte that `abctl` installs, for both chart lines.
+"""Helm values of an Airbyte that `abctl` installs, for both chart lines (airbyte-facts 2.4, 3).
 
-Every Airbyte has several renderings; which of them applies is the epoch's matter.
+Every Airbyte has several renderings; which of them applies is the epoch's matter. All that a chart
+or abctl has a default for and that matters here is stated: defaults flip between charts.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum, unique
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from airbyte import chart_misreadings
+from airbyte.chart_secrets import CONFIG_SECRET, PASSWORD_KEY, USER_KEY
+from airbyte.renderings import BOOTLOADER, Component, Rendering, components
 from airbyte.versions import Chart, ChartLine
 
-CONFIG_SECRET = "airbyte-config-secrets"  # noqa: S105 - the object's name
-AUTH_SECRET = "airbyte-auth-secrets"  # noqa: S105
-USER_KEY = "database-user"
-PASSWORD_KEY = "database-password"  # noqa: S105
-CLIENT_ID = "airbyte-migration"
-"""Client id of the API's application; its secret comes from the settings."""
 DATAPLANE_GROUP = "AUTO"
 """Name that a migrated compose database has; with another one no workload is ever claimed."""
 
 Values = dict[str, Any]
-
-
-@unique
-class Rendering(StrEnum):
-    """What an installed Airbyte may do."""
-
-    STANDBY = "standby"
-    """It answers, on a copy: nothing that starts a sync runs."""
-    ACTIVE = "active"
-    PREPARED = "prepared"
-    """Installed, but nothing runs and nothing connects to a database."""
-
-    def on(self, server: str) -> str:
-        """Return the name of this rendering on the database of `server`."""
-        return self if self is Rendering.PREPARED else f"{self}-{server}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Component:
-    """One Deployment of the chart, under the key that each chart line uses."""
-
-    v1: str
-    v2: str
-    syncs: bool
-    """It starts, claims or repeats syncs: one of them on a copy writes destinations twice."""
-
-    def key(self, line: ChartLine) -> str:
-        """Return the top-level key of the values file."""
-        return self.v1 if line is ChartLine.V1 else self.v2
-
-
-COMPONENTS: tuple[Component, ...] = (
-    Component(v1="server", v2="server", syncs=False),
-    Component(v1="temporal", v2="temporal", syncs=False),
-    Component(v1="workload-api-server", v2="workloadApiServer", syncs=False),
-    Component(v1="connector-builder-server", v2="connectorBuilderServer", syncs=False),
-    Component(v1="worker", v2="worker", syncs=True),
-    Component(v1="cron", v2="cron", syncs=True),
-    Component(v1="workload-launcher", v2="workloadLauncher", syncs=True),
-)
-BOOTLOADER = Component(v1="airbyte-bootloader", v2="airbyteBootloader", syncs=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,59 +27,83 @@ class ExternalDatabase:
     port: int
     name: str
     tls: bool
+    """Whether Temporal must use TLS. Airbyte's own driver (JDBC) takes what the server offers: a
+    server that refuses plain text gets TLS from it either way, and no value of the chart says so.
+    """
 
 
-def values(chart: Chart, database: ExternalDatabase, rendering: Rendering) -> Values:
-    """Return the values file as a mapping; it holds no secret."""
-    running: Values = {
-        component.key(chart.line): {"replicaCount": _replicas(component, rendering)}
-        for component in COMPONENTS
-    }
-    return {
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How people reach it."""
+
+    url: str
+    """Where they open it."""
+    host: str | None = None
+    """Name in that URL, if the ingress shall answer to names only."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is plain http: secure cookies would let nobody log in."""
+        return not self.url.startswith("https://")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """All of an installation but its database and what runs."""
+
+    chart: Chart
+    access: Access
+    low_resource: bool
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """The owner's own values; they win."""
+
+
+def values(wish: Wish, database: ExternalDatabase, rendering: Rendering) -> Values:
+    """Return the values file as a mapping; it holds no secret.
+
+    Raises:
+        MisreadError: the chart would silently make something else of it.
+    """
+    line = wish.chart.line
+    stated: Values = {
         "postgresql": {"enabled": False},
-        "global": {
-            "auth": {"enabled": True},
-            "database": _database(chart.line, database),
-            "storage": {"type": "local"},
-            **_dataplane_group(chart.line),
-        },
+        "global": _global(wish, database),
         # The bootloader writes and migrates at every install: never point this at the mirror.
-        BOOTLOADER.key(chart.line): {"enabled": rendering is not Rendering.PREPARED},
-        **running,
-    }
-
-
-def config_secret(*, user: str, password: str) -> Values:
-    """Return the Secret with the database's credential."""
-    return _secret(CONFIG_SECRET, {USER_KEY: user, PASSWORD_KEY: password})
-
-
-def auth_secret(*, admin_password: str, client_secret: str) -> Values:
-    """Return the Secret that pins login and API client; the bootloader adds the other keys."""
-    return _secret(
-        AUTH_SECRET,
-        {
-            "instance-admin-password": admin_password,
-            "instance-admin-client-id": CLIENT_ID,
-            "instance-admin-client-secret": client_secret,
+        BOOTLOADER.key(line): {"enabled": rendering is not Rendering.PREPARED},
+        **{
+            component.key(line): {"replicaCount": _replicas(component, rendering)}
+            for component in components(wish.chart)
         },
-    )
+    }
+    merged = merge(stated, wish.more)
+    chart_misreadings.refuse(wish.chart, stated, merged)
+    return merged
 
 
-def install_arguments(
-    chart: Chart, *, port: int, low_resource: bool, host: str | None
-) -> list[str]:
+def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> Values:
+    """Return `base` with the values of `override` winning, mapping by mapping, as Helm does."""
+    result: Values = dict(base)
+    for key, value in override.items():
+        mine = result.get(key)
+        both = isinstance(mine, Mapping) and isinstance(value, Mapping)
+        result[key] = merge(mine, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def install_arguments(wish: Wish, *, port: int) -> list[str]:
     """Return the flags of `abctl local install` without the files.
 
     `port` counts only when the cluster is made; changing it later needs `abctl local uninstall`.
     """
-    arguments = ["--chart-version", chart.version, "--port", str(port), "--no-browser"]
-    if low_resource:
+    # Never by image tag: AIRBYTE_VERSION, which the bootloader stores, follows the chart.
+    arguments = ["--chart-version", wish.chart.version, "--port", str(port), "--no-browser"]
+    if wish.low_resource:
         arguments.append("--low-resource-mode")
-    if host is not None:
-        arguments += ["--host", host]
-    # Login over plain http under a name other than localhost fails with secure cookies.
-    return [*arguments, "--insecure-cookies"]
+    if wish.access.host is not None:
+        arguments += ["--host", wish.access.host]
+    if wish.access.plain:
+        arguments.append("--insecure-cookies")
+    return arguments
 
 
 def _replicas(component: Component, rendering: Rendering) -> int:
@@ -131,31 +112,46 @@ def _replicas(component: Component, rendering: Rendering) -> int:
     return 0 if component.syncs and rendering is Rendering.STANDBY else 1
 
 
-def _database(line: ChartLine, database: ExternalDatabase) -> Values:
-    return {
+def _global(wish: Wish, database: ExternalDatabase) -> Values:
+    resources: Values = {"limits": {"cpu": "3", "memory": "4Gi"}}
+    if wish.low_resource:
+        resources["requests"] = {"cpu": "0", "memory": "0"}
+    # A string: the charts take the boolean false for a value that is missing.
+    cookies = {"cookieSecureSetting": "false" if wish.access.plain else "true"}
+    common: Values = {
+        "database": _database(wish.chart, database),
+        # `minio`, the default of some, names an image that is gone.
+        "storage": {"type": "local"},
+        "jobs": {"resources": resources},
+    }
+    if wish.chart.line is ChartLine.V1:
+        return common | {
+            "auth": {"enabled": True, **cookies},
+            "env_vars": {"TRACKING_STRATEGY": "logging"},
+        }
+    return common | {
+        "airbyteUrl": wish.access.url,
+        "auth": {"enabled": True, "security": cookies},
+        "dataplaneGroups": {"defaultDataplaneGroupName": DATAPLANE_GROUP},
+        "migrations": {"runAtStartup": True},
+        # `enabled: false` would be lost: the template takes it for missing.
+        "tracking": {"strategy": "logging"},
+    }
+
+
+def _database(chart: Chart, database: ExternalDatabase) -> Values:
+    keys = {"userSecretKey": USER_KEY, "passwordSecretKey": PASSWORD_KEY}
+    found: Values = {
         # `external` forces TLS on Temporal; `internal` with the bundled server off does not.
         "type": "external" if database.tls else "internal",
         "host": database.host,
         "port": database.port,
         # A wrong key is no error in v2: it silently means the database `db-airbyte`.
-        ("database" if line is ChartLine.V1 else "name"): database.name,
+        ("database" if chart.line is ChartLine.V1 else "name"): database.name,
         "secretName": CONFIG_SECRET,
-        "userSecretKey": USER_KEY,
-        "passwordSecretKey": PASSWORD_KEY,
+        **keys,
     }
-
-
-def _dataplane_group(line: ChartLine) -> Values:
-    if line is ChartLine.V1:
-        return {}
-    return {"dataplaneGroups": {"defaultDataplaneGroupName": DATAPLANE_GROUP}}
-
-
-def _secret(name: str, data: dict[str, str]) -> Values:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name},
-        "type": "Opaque",
-        "stringData": data,
-    }
+    if chart.at_least(chart_misreadings.REPLICA_KEYS_SINCE):
+        # Without them every pod waits for keys that the Secret does not have.
+        found["replica"] = dict(keys)
+    return found

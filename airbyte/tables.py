@@ -5,6 +5,7 @@ Knowledge only: the migration reads the live catalog and uses this where a table
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 SCHEMA = "public"
@@ -33,3 +34,22 @@ DEACTIVATE_CONNECTIONS = Statement(
     arguments=(STATUS_INACTIVE, STATUS_ACTIVE),
 )
 """A standby must not sync: two schedulers on copies of one database write destinations twice."""
+
+ACTIVE_CONNECTIONS = Statement(
+    text=f'SELECT count(*) FROM {SCHEMA}."{CONNECTIONS}" WHERE status::text = %s',  # noqa: S608
+    arguments=(STATUS_ACTIVE,),
+)
+
+SECRET_COLUMNS: Mapping[str, frozenset[str]] = {
+    "secrets": frozenset({"payload"}),
+    "actor": frozenset({"configuration"}),
+    "actor_oauth_parameter": frozenset({"configuration"}),
+    "workspace": frozenset({"webhook_operation_configs", "notifications"}),
+    "application": frozenset({"client_id", "client_secret"}),
+    "auth_refresh_token": frozenset({"session_id", "value"}),
+    "dataplane_client_credentials": frozenset({"client_id", "client_secret"}),
+    "service_accounts": frozenset({"secret"}),
+    "user_invitation": frozenset({"invite_code"}),
+    "secret_storage": frozenset({"configured_from_environment", "descriptor"}),
+}
+"""Columns that hold, or may hold, a secret (airbyte-facts 4.1, 4.3): never shown, never logged."""

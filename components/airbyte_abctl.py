@@ -2,14 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 import yaml
 from pulumi_command import remote
 
-from airbyte import chart_values
-from airbyte.chart_values import ExternalDatabase, Rendering
+from airbyte import chart_secrets, chart_values, versions
+from airbyte.chart_values import Access, ExternalDatabase, Wish
+from airbyte.renderings import Rendering
 from airbyte.versions import Chart
 from components.host import HOSTCTL, Host, Script
 
@@ -26,6 +28,8 @@ class AirbyteAbctlArgs:
     low_resource: bool
     public_host: str | None
     """Name under which people open it, besides localhost."""
+    more_values: Mapping[str, Any] = field(default_factory=dict)
+    """The owner's own values for the chart; they win."""
     databases: Mapping[str, ExternalDatabase]
     """By the name of the server; it may become standby or active on each of them."""
     default: str
@@ -37,6 +41,11 @@ class AirbyteAbctlArgs:
     database_password: pulumi.Input[str]
     admin_password: pulumi.Input[str]
     client_secret: pulumi.Input[str]
+
+    @property
+    def seen_url(self) -> str:
+        """Return where people open it."""
+        return self.url or f"http://{self.host.args.ssh.address}:{self.port}"
 
 
 class AirbyteAbctl(pulumi.ComponentResource):
@@ -56,7 +65,7 @@ class AirbyteAbctl(pulumi.ComponentResource):
     ) -> None:
         """Upload the renderings that `args` describe and apply one of them."""
         super().__init__(self.TYPE, name, None, opts)
-        self.url = args.url or f"http://{args.host.args.ssh.address}:{args.port}"
+        self.url = args.seen_url
         contents = _contents(args)
         uploads = [
             args.host.put(
@@ -69,6 +78,12 @@ class AirbyteAbctl(pulumi.ComponentResource):
             for path, content in contents.items()
         ]
         service = args.host.put(f"{name}-service", "services/abctl", f"abctl {name}\n", parent=self)
+        program = args.host.run(
+            f"{name}-program",
+            Script(run=f"{HOSTCTL} program ensure {_release()}", logging=remote.Logging.STDERR),
+            parent=self,
+            depends_on=[args.host.hostctl],
+        )
         self.installed = args.host.run(
             f"{name}-installed",
             Script(
@@ -79,7 +94,7 @@ class AirbyteAbctl(pulumi.ComponentResource):
                 logging=remote.Logging.STDERR,
             ),
             parent=self,
-            depends_on=[*uploads, service],
+            depends_on=[*uploads, service, program],
         )
         self.register_outputs({"url": self.url, "chart": args.chart.version})
 
@@ -94,33 +109,51 @@ def _contents(args: AirbyteAbctlArgs) -> dict[str, pulumi.Input[str]]:
         # The chart wants some database; nothing runs that would connect to it.
         database = next(iter(args.databases.values()))
         found |= _rendering(args, Rendering.PREPARED, Rendering.PREPARED, database)
-    return found | {"auth.yaml": _auth_secret(args), "default": f"{args.default}\n"}
+    return found | {
+        "auth.yaml": _auth_secret(args),
+        "default": f"{args.default}\n",
+        "airbyte": f"{args.chart.airbyte}\n",
+    }
 
 
 def _rendering(
     args: AirbyteAbctlArgs, rendering: Rendering, folder: str, database: ExternalDatabase
 ) -> dict[str, pulumi.Input[str]]:
-    values = chart_values.values(args.chart, database, rendering)
-    arguments = chart_values.install_arguments(
-        args.chart, port=args.port, low_resource=args.low_resource, host=args.public_host
+    wish = Wish(
+        chart=args.chart,
+        access=Access(url=args.seen_url, host=args.public_host),
+        low_resource=args.low_resource,
+        more=args.more_values,
     )
     return {
-        f"{folder}/values.yaml": yaml.safe_dump(values),
-        f"{folder}/install.args": "\n".join(arguments) + "\n",
+        f"{folder}/values.yaml": yaml.safe_dump(chart_values.values(wish, database, rendering)),
+        f"{folder}/install.args": _lines(chart_values.install_arguments(wish, port=args.port)),
         f"{folder}/secrets.yaml": pulumi.Output.secret(args.database_password).apply(
             lambda password: yaml.safe_dump(
-                chart_values.config_secret(user=args.database_user, password=password)
+                chart_secrets.config_secret(user=args.database_user, password=password)
             )
         ),
     }
 
 
+def _release() -> str:
+    """Return abctl's pinned version, and the checksums of its releases as `MACHINE=SHA256`."""
+    sums = (f"{machine}={digest}" for machine, digest in versions.ABCTL_SHA256.items())
+    return " ".join([versions.ABCTL_VERSION, *sums])
+
+
+def _lines(words: list[str]) -> str:
+    return "\n".join(words) + "\n"
+
+
 def _auth_secret(args: AirbyteAbctlArgs) -> pulumi.Output[str]:
-    both = pulumi.Output.all(
+    all_three = pulumi.Output.all(
         admin_password=pulumi.Output.secret(args.admin_password),
         client_secret=pulumi.Output.secret(args.client_secret),
+        # All instances have it, so that a token is good on whichever of them is prod.
+        shared=pulumi.Output.secret(args.database_password),
     )
-    return both.apply(lambda secrets: yaml.safe_dump(chart_values.auth_secret(**secrets)))
+    return all_three.apply(lambda given: yaml.safe_dump(chart_secrets.auth_secret(**given)))
 
 
 def _revision(contents: list[pulumi.Input[str]]) -> pulumi.Output[str]:

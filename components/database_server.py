@@ -36,7 +36,7 @@ RULES = (
     HbaRule(role=MIGRATION_ROLE, databases=("all",)),
 )
 
-ADMIN_CONNECT_SECONDS = 30
+ADMIN_CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from airbyte import chart_values, compose
+from airbyte import chart_secrets, compose
 from components.airbyte_databases import (
     AIRBYTE_ROLE,
     CONTROL,
@@ -24,6 +24,8 @@ KNOWN_HOSTS_FILE = f"{FOLDER}/known_hosts"
 AGENT_KEY_FILE = "/run/db-migration/agent_key"
 PROD = "prod"
 """Name of compose's database: a source only."""
+METRICS_PORT = 19187
+"""On the loopback of the host: /metrics, /healthz, /readyz. Not 9187: postgres_exporter's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +39,14 @@ class FeedArgs:
     """Name of the target server; the slot on the source is called after it."""
     mode: str
     allow_source_restart: bool
+    snapshot_interval_seconds: int
+    """How often a copy is taken where prod's changes can not be followed."""
     refresh_hours: float
     verify_every_seconds: int
     ready_seconds: int
     """How long `pulumi up` waits until the feed follows and is verified."""
+    rehearse_every_seconds: int | None = None
+    """None: a rehearsal is held when somebody asks for one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +134,7 @@ def render(landscape: Landscape, here: Viewpoint, feeds: Sequence[FeedArgs]) -> 
     document = {
         "deployment": landscape.deployment,
         "here": here.host.name,
+        "http": {"host": _listens(here), "port": METRICS_PORT},
         "control": {**_endpoint(_seen(own, here)), "database": CONTROL, **_migration()},
         "feeds": [_feed(feed, landscape, here) for feed in feeds],
         "servers": [_server(server, here) for server in landscape.servers],
@@ -148,12 +155,19 @@ def render(landscape: Landscape, here: Viewpoint, feeds: Sequence[FeedArgs]) -> 
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
+def _listens(here: Viewpoint) -> str:
+    """In a network of its own a container is published on the host's loopback; else it is there."""
+    own_network = here.server is not None and here.server.network is not None
+    return "0.0.0.0" if own_network else "127.0.0.1"  # noqa: S104 - published on the loopback only
+
+
 def _feed(feed: FeedArgs, landscape: Landscape, here: Viewpoint) -> dict[str, Any]:
     servers = {server.name: server for server in landscape.servers}
     return {
         "name": feed.name,
         "mode": feed.mode,
         "allow_source_restart": feed.allow_source_restart,
+        "snapshot_interval_seconds": feed.snapshot_interval_seconds,
         "source": {
             "name": feed.source,
             **(_prod(landscape, here) if feed.source == PROD else _direct(servers, feed, here)),
@@ -231,7 +245,7 @@ def _abctl(instance: AbctlInstance) -> dict[str, Any]:
         "role": instance.role,
         "host_control": _host_control(instance.host),
         "url": f"http://{instance.host.args.private_address}:{instance.port}",
-        "client_id": chart_values.CLIENT_ID,
+        "client_id": chart_secrets.CLIENT_ID,
         "client_secret_file": f"{FOLDER}/{instance.client_secret_file}",
     }
 
@@ -249,8 +263,9 @@ def _cut_over(cut_over: CutOver | None) -> dict[str, Any]:
 
 
 def _pace(feeds: Sequence[FeedArgs]) -> dict[str, Any]:
-    seconds = [feed.verify_every_seconds for feed in feeds]
-    return {"verify_every_seconds": min(seconds)} if seconds else {}
+    keys = ("verify_every_seconds", "rehearse_every_seconds")
+    seconds = {key: [given for feed in feeds if (given := getattr(feed, key))] for key in keys}
+    return {key: min(given) for key, given in seconds.items() if given}
 
 
 def _seen(server: DatabaseServer, here: Viewpoint) -> Endpoint:

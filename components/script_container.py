@@ -7,6 +7,7 @@ script starts anew by itself when it has changed.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_docker as docker
@@ -89,11 +90,13 @@ class Station:
     def run(self, command: str, key: Key, *, depends_on: list[pulumi.Resource]) -> docker.Container:
         """Run the script on the network of the server beside it, or by itself."""
         server = self.here.server
-        network = (
+        network: dict[str, Any] = (
             {"network_mode": "bridge"}
             if server is None
             else containers.beside(server.network, alias=SCRIPT)
         )
+        if server is not None and server.network is not None:
+            network["ports"] = [_metrics()]
         return containers.container(
             f"{self.name}-agent",
             self.place,
@@ -113,6 +116,11 @@ class Station:
             ],
             **network,
         )
+
+
+def _metrics() -> docker.ContainerPortArgs:
+    port = db_migration_config.METRICS_PORT
+    return docker.ContainerPortArgs(internal=port, external=port, ip="127.0.0.1")
 
 
 def execute(*commands: str) -> str:

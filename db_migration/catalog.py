@@ -24,6 +24,8 @@ class Table:
     has_identity: bool
     published: bool
     bytes: int
+    pages: int = 0
+    """Of the rows themselves, what is stored out of line not counted."""
 
     @property
     def full_name(self) -> str:
@@ -49,6 +51,11 @@ class Sequence:
     last_value: int | None
     increment: int
     max_value: int
+    min_value: int = 1
+    start: int = 1
+    cycle: bool = False
+    readable: bool = True
+    """Whether this role may see `last_value`: to one that may not, every sequence looks unused."""
 
     @property
     def full_name(self) -> str:
@@ -68,7 +75,8 @@ def tables(connection: Connection, publication: str = "") -> list[Table]:
                        WHEN 'i' THEN i.indisreplident ELSE false END),
                EXISTS (SELECT FROM pg_publication_tables p WHERE p.pubname = %s
                        AND p.schemaname = n.nspname AND p.tablename = c.relname),
-               pg_table_size(c.oid)
+               pg_table_size(c.oid),
+               (pg_relation_size(c.oid) / current_setting('block_size')::int)::int
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'r' AND c.relpersistence = 'p'
           AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
@@ -117,8 +125,11 @@ def sequences(connection: Connection) -> list[Sequence]:
     found = rows(
         connection,
         """
-        SELECT schemaname, sequencename, last_value, increment_by, max_value FROM pg_sequences
-        WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND schemaname !~ '^pg_'
+        SELECT s.schemaname, s.sequencename, s.last_value, s.increment_by, s.max_value,
+               s.min_value, s.start_value, s.cycle, has_sequence_privilege(c.oid, 'SELECT, USAGE')
+        FROM pg_sequences s JOIN pg_namespace n ON n.nspname = s.schemaname
+        JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.sequencename
+        WHERE s.schemaname NOT IN ('pg_catalog', 'information_schema') AND s.schemaname !~ '^pg_'
         ORDER BY 1, 2
         """,
     )

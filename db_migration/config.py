@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from db_migration import secrecy
 from db_migration.errors import ConfigError
 
 DEFAULT_PATH = Path("/etc/db-migration/config.json")
@@ -61,7 +62,8 @@ class Login(Model):
 
     def password(self) -> str:
         """Read the password; a rotated file counts from the next connection on."""
-        return _secret(self.password_file, f"password file of `{self.user}`")
+        found = _secret(self.password_file, f"password file of `{self.user}`")
+        return secrecy.learn(found, public=self.user)
 
 
 def _secret(path: Path, what: str) -> str:
@@ -141,6 +143,7 @@ class FeedConfig(Model):
     target: TargetConfig
     working_database: WorkingDatabaseConfig | None = None
     max_retained_wal_bytes: Annotated[int, Field(gt=0)] = 8 * GIBIBYTE
+    snapshot_interval_seconds: Annotated[float, Field(gt=0)] = 300
     sequence_margin: Annotated[int, Field(gt=0)] = 1000
 
     @property
@@ -195,7 +198,7 @@ class InstanceConfig(Model):
             key = f"instances.{self.name}"
             problem = "`client_secret_file` is needed to speak to the API"
             raise ConfigError(key, [problem])
-        return _secret(self.client_secret_file, f"client secret of `{self.name}`")
+        return secrecy.learn(_secret(self.client_secret_file, f"client secret of `{self.name}`"))
 
 
 class InitialConfig(Model):
@@ -205,12 +208,41 @@ class InitialConfig(Model):
     airbyte: Name
 
 
+class DrainPolicy(StrEnum):
+    """What happens to jobs that still run after `drain_seconds`."""
+
+    WAIT = "wait"
+    """They are waited for, without a limit."""
+    CANCEL = "cancel"
+    """They are cancelled through compose's API; its `url` and login must be configured."""
+    ABORT = "abort"
+    """The cut-over gives up, and compose goes on as if nothing had been."""
+
+
 class CutoverConfig(Model):
     """Where the cut-over leads, and how long jobs may take to end."""
 
     database: Name
     airbyte: Name
+    drain: DrainPolicy = DrainPolicy.ABORT
     drain_seconds: Annotated[float, Field(gt=0)] = 300
+
+
+class SchedulesConfig(Model):
+    """How schedules are brought back after a change of sides: a touch starts what is overdue."""
+
+    running_at_most: Annotated[int, Field(gt=0)] = 5
+    """An overdue connection is touched while fewer run: Airbyte's own `MAX_SYNC_WORKERS`."""
+    touch_every_seconds: Annotated[float, Field(gt=0)] = 15
+    """Or so long after the last one, however many run: no long sync holds up the others."""
+    prove_seconds: Annotated[float, Field(gt=0)] = 300
+
+
+class HttpConfig(Model):
+    """Where the agent tells Prometheus and a load balancer how it is; port 0: nowhere."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 19187
 
 
 class Config(Model):
@@ -222,11 +254,17 @@ class Config(Model):
     verify_every_seconds: Annotated[float, Field(gt=0)] = 300
     poll_seconds: Annotated[float, Field(gt=0)] = 2
     catch_up_seconds: Annotated[float, Field(gt=0)] = 30
+    schema_quiet_seconds: Annotated[float, Field(ge=0)] = 5
+    """How long the source's schema must have stood before a new copy is begun after a change."""
+    http: HttpConfig = HttpConfig()
     here: str = ""
     servers: tuple[ServerConfig, ...] = ()
     instances: tuple[InstanceConfig, ...] = ()
     initial: InitialConfig | None = None
     cutover: CutoverConfig | None = None
+    schedules: SchedulesConfig = SchedulesConfig()
+    rehearse_every_seconds: Annotated[float, Field(gt=0)] | None = None
+    """None: a rehearsal is held when it is asked for only."""
 
     _origin: tuple[Path, str] | None = PrivateAttr(default=None)
 

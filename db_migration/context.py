@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 
 from db_migration.config import Config, FeedConfig, InstanceConfig
 from db_migration.errors import Stopping
-from db_migration.hosts import HostControl, SshHostControl
 from db_migration.postgres import Endpoint
+from db_migration.sides.hosts import HostControl, SshHostControl
 
 
 def over_ssh(instance: InstanceConfig) -> HostControl | None:
     """Return how an Airbyte's host is commanded."""
     return SshHostControl(instance.host_control) if instance.host_control else None
+
+
+def ignore(key: str, what: object) -> None:
+    """Tell nobody."""
+    del key, what
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Context:
     reader_host: HostControl | None = None
     instance_host: Callable[[InstanceConfig], HostControl | None] = over_ssh
     stop: threading.Event = field(default_factory=threading.Event)
+    tell: Callable[[str, object], None] = ignore
+    """Show people under a key of the feed's state how a long step goes (any thread may)."""
 
     @property
     def owner(self) -> Endpoint:
@@ -56,7 +63,12 @@ class Context:
     @property
     def control(self) -> Endpoint:
         """The control database: journal, and the place from which others are renamed."""
-        control = self.config.control
+        return self.control_of(self.config)
+
+    @staticmethod
+    def control_of(config: Config) -> Endpoint:
+        """The control database of this process's own server."""
+        control = config.control
         where = (control.host, control.port, control.database, control.sslmode)
         return Endpoint("control database", *where, control)
 

@@ -61,6 +61,12 @@ class Effect(StrEnum):
     DROP_ROLE = "source.drop_role"
     RESET_WAL_LEVEL = "source.reset_wal_level"
     RESET_WAL_BOUND = "source.reset_wal_bound"
+    ADOPT_SHADOW = "snapshot.adopt_shadow"
+    DROP_KEYS = "snapshot.drop_keys"
+    REPLACE_TABLE = "snapshot.replace_table"
+    ADD_KEYS = "snapshot.add_keys"
+    MARK_SNAPSHOT = "snapshot.mark"
+    SWAP_SNAPSHOT = "snapshot.swap"
     COPY_EPOCH = "epoch.copy"
     ADMIT = "server.admit"
     PAUSE_FEED = "cut_over.pause_feed"
@@ -88,6 +94,12 @@ class Effect(StrEnum):
     SET_ASIDE = "rebuild.set_aside"
     MAKE_EMPTY = "rebuild.make_empty"
     STAND_BY = "rebuild.stand_by"
+    REHEARSAL_STOP = "rehearsal.stop"
+    REHEARSAL_SWAP = "rehearsal.swap"
+    REHEARSAL_INSTALL = "rehearsal.install"
+    REHEARSAL_REMOVE = "rehearsal.remove"
+    REHEARSAL_DROP = "rehearsal.drop"
+    REHEARSAL_RESUME = "rehearsal.resume"
 
 
 def perform(name: Effect, function: Callable[[], R]) -> R:

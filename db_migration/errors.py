@@ -3,6 +3,7 @@
 MigrationError
  +-- ConfigError         the configuration file (every mistake at once)
  +-- UnreachableError         a server, or the path to it, does not answer
+ |    +-- NoRoomError         a server's disk is full
  +-- BlockedError             a state the script must not, or can not, leave by itself
  +-- DifferenceFoundError     the two sides are not equal
  +-- DeadlinePassedError      a state was waited for in vain
@@ -22,6 +23,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     CHECK_FAILED = 3
     DEADLINE = 4
+    WARNINGS = 5
 
 
 class MigrationError(Exception):
@@ -59,6 +61,18 @@ class ConfigError(MigrationError):
 
 class UnreachableError(MigrationError):
     """A server does not answer; tried again until it does."""
+
+
+class NoRoomError(UnreachableError):
+    """A server has no room left on its disk; tried again until it has."""
+
+    def __init__(self, label: str, said: str) -> None:
+        """Say whose disk it is, and what the server said."""
+        super().__init__(
+            found=f"{label} has no room left on its disk: {said}",
+            needed="free space there: for a new copy as much as the mirror takes, and its WAL",
+            way_out="free space or make the disk bigger; the feed then goes on by itself",
+        )
 
 
 class BlockedError(MigrationError):

@@ -6,13 +6,16 @@ are intents ("the source is stopped for a restart"), which no catalog of a stopp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import platform
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from db_migration import secrecy
 from db_migration.effects import Effect, effect
 from db_migration.postgres import Connection, Endpoint, row, rows, run, value
 
@@ -21,8 +24,12 @@ CREATE SCHEMA IF NOT EXISTS migration;
 CREATE TABLE IF NOT EXISTS migration.event (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(),
     feed text NOT NULL, step text NOT NULL, phase text NOT NULL, detail text NOT NULL);
+ALTER TABLE migration.event ADD COLUMN IF NOT EXISTS who text NOT NULL DEFAULT '';
+ALTER TABLE migration.event ADD COLUMN IF NOT EXISTS evidence jsonb;
 CREATE TABLE IF NOT EXISTS migration.feed (
     name text PRIMARY KEY, at timestamptz NOT NULL, state jsonb NOT NULL);
+-- Kept in its one page, so that a full disk can still be told of.
+ALTER TABLE migration.feed ALTER COLUMN state SET STORAGE MAIN;
 CREATE TABLE IF NOT EXISTS migration.verification (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(),
     feed text NOT NULL, result jsonb NOT NULL);
@@ -31,6 +38,20 @@ CREATE TABLE IF NOT EXISTS migration.intent (
     PRIMARY KEY (feed, name));
 """
 LOCK_CLASS = 0x41424D  # "ABM": separates our advisory locks from anybody else's
+COMPLETE = """
+SELECT to_regclass('migration.intent') IS NOT NULL AND EXISTS (SELECT FROM pg_attribute
+WHERE attrelid = to_regclass('migration.event') AND attname = 'evidence')
+"""
+OPERATOR = "DB_MIGRATION_OPERATOR"
+"""Environment variable with the name of the person who types a verb."""
+
+
+def act_as(verb: str) -> None:
+    """Say as what this process acts; stands in every line that it adds to the audit trail."""
+    _actor["who"] = f"{os.environ.get(OPERATOR) or 'db-migration'}: {verb} on {platform.node()}"
+
+
+_actor = {"who": ""}
 
 
 def try_lock(connection: Connection, name: str) -> bool:
@@ -53,7 +74,7 @@ class Journal:
         with self._endpoint.connect() as connection, connection.transaction():
             # One process after the other: IF NOT EXISTS does not keep two from making the same.
             run(connection, "SELECT pg_advisory_xact_lock(%s, 0)", (LOCK_CLASS,))
-            if value(connection, "SELECT to_regclass('migration.intent')") is None:
+            if not value(connection, COMPLETE):
                 connection.execute(SCHEMA)
 
     @contextmanager
@@ -63,14 +84,41 @@ class Journal:
             yield try_lock(connection, self._feed)
 
     @effect(Effect.WRITE_JOURNAL)
-    def event(self, step: str, phase: str, detail: str) -> None:
-        """Add a line to the audit trail."""
+    def event(
+        self, step: str, phase: str, detail: str, evidence: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add a line to the audit trail: who did what, and what had been seen before."""
+        seen = Jsonb(secrecy.masked(dict(evidence))) if evidence is not None else None
         with self._endpoint.connect() as connection:
             run(
                 connection,
-                "INSERT INTO migration.event (feed, step, phase, detail) VALUES (%s, %s, %s, %s)",
-                (self._feed, step, phase, detail),
+                "INSERT INTO migration.event (feed, step, phase, detail, who, evidence) "
+                "VALUES (%s, %s, %s, %s, %s, %s)",
+                (self._feed, step, phase, secrecy.mask(detail), _actor["who"], seen),
             )
+
+    def history(self, most: int) -> list[dict[str, Any]]:
+        """Return the last lines of the audit trail, the newest first."""
+        query = (
+            "SELECT at, who, step, phase, detail, evidence FROM migration.event WHERE feed = %s "
+            "ORDER BY id DESC LIMIT %s"
+        )
+        keys = ("at", "who", "step", "phase", "detail", "evidence")
+        with self._endpoint.connect() as connection:
+            try:
+                found = rows(connection, query, (self._feed, most))
+            except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+                return []
+        return [dict(zip(keys, line, strict=True)) for line in found]
+
+    def names(self) -> list[str]:
+        """Return whose lines the audit trail holds: feeds, and changes of sides."""
+        with self._endpoint.connect() as connection:
+            try:
+                found = rows(connection, "SELECT DISTINCT feed FROM migration.event ORDER BY 1")
+            except psycopg.errors.UndefinedTable:
+                return []
+        return [name for (name,) in found]
 
     def events(self) -> list[tuple[Any, ...]]:
         """Return the audit trail of the feed."""

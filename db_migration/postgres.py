@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from db_migration.config import Login
-from db_migration.errors import UnreachableError
+from db_migration.errors import NoRoomError, UnreachableError
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 Query: TypeAlias = LiteralString | sql.SQL | sql.Composed
@@ -75,21 +75,34 @@ class Endpoint:
         try:
             connection = psycopg.connect(self.conninfo(options=options, **extra), autocommit=True)
         except psycopg.OperationalError as error:
-            raise UnreachableError(
-                found=f"{self.label} (`{self.database}` at {self.host}:{self.port}, role "
-                f"`{self.login.user}`) does not let us in: {_first_line(error)}",
-                needed="a server that answers and accepts this role",
-                way_out="look at the server and at the tunnel to it; this is tried again by itself",
-            ) from None
+            raise self._shut(_first_line(error)) from None
         try:
             yield connection
+        except psycopg.errors.DiskFull as error:
+            raise NoRoomError(self.label, str(error.diag.message_primary)) from None
         finally:
             connection.close()
+
+    def _shut(self, said: str) -> UnreachableError:
+        """Say why nobody gets in; a password is mended elsewhere than a tunnel."""
+        way_out = "look at the server and at the tunnel to it; this is tried again by itself"
+        if "password authentication failed" in said:
+            way_out = (
+                f"write the role's present password into `{self.login.password_file}` (with "
+                "Pulumi: the stack's secret, then `pulumi up`); it counts from the next attempt on"
+            )
+        return UnreachableError(
+            found=f"{self.label} (`{self.database}` at {self.host}:{self.port}, role "
+            f"`{self.login.user}`) does not let us in: {said}",
+            needed="a server that answers and accepts this role",
+            way_out=way_out,
+        )
 
 
 def _first_line(error: Exception) -> str:
     """Shorten libpq's message; when it is empty the class says at least what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Is the server running")]
     return lines[-1][:300] if lines else type(error).__name__
 
 

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from airbyte import compose, versions
+from airbyte import compose
 from components.airbyte_databases import INSTANCE_ROLES, OWNERS
 from components.prod_path import GATEWAY_PORT
-from stages import feed_checks, final_checks, image_checks, operator_checks
+from stages import feed_checks, final_checks, image_checks, operator_checks, version_checks
 from stages.problems import Problem, remove_command, set_command
 from stages.raw import Raw
 
@@ -38,7 +38,7 @@ def judge(raw: Raw) -> Judgement:
         judged.problems += files.problems
         judged.private_key, judged.host_keys = files.private_key, files.host_keys
     judged.problems += _hosts(raw)
-    judged.problems += _versions(raw)
+    judged.problems += version_checks.judge(raw)
     judged.problems += _servers(raw)
     judged.problems += _ports(raw)
     judged.problems += feed_checks.judge(raw)
@@ -100,25 +100,6 @@ def _twins(raw: Raw) -> Iterable[Problem]:
                 found=f"{address} port {port}, which is `{twin}` too",
                 needed="one name for each host",
                 mend=remove_command(f"hosts.{name}"),
-            )
-
-
-def _versions(raw: Raw) -> Iterable[Problem]:
-    if raw.prod and raw.prod.version not in versions.COMPOSE_VERSIONS:
-        known = versions.COMPOSE_VERSIONS
-        yield Problem(
-            key="prod.version",
-            found=raw.prod.version,
-            needed=f"a release with this compose file, {known[0]} to {known[-1]}",
-            mend=set_command("prod.version", known[-1]),
-        )
-    for key, airbyte in raw.abctls.items():
-        if airbyte.chart_version not in versions.CHARTS:
-            yield Problem(
-                key=f"{key}.chartVersion",
-                found=airbyte.chart_version,
-                needed=f"a chart whose rendering is known: {', '.join(versions.CHARTS)}",
-                mend=set_command(f"{key}.chartVersion", versions.TARGET_CHART),
             )
 
 

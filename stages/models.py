@@ -1,7 +1,7 @@
 """The settings as typed models: the keys of the stack files, their types, defaults and meaning."""
 
 from enum import StrEnum, unique
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -136,6 +136,9 @@ class Prod(Model):
     ]
     port: Annotated[Port, Field(description="port of the web app", examples=[8000])] = 8000
     url: Url = None
+    accept_version: Annotated[
+        bool, Field(description="true: your word that this release is like 0.63.x", examples=[True])
+    ] = False
 
     @property
     def created(self) -> bool:
@@ -210,6 +213,20 @@ class Abctl(Model):
         str,
         Field(description="one of " + ", ".join(versions.CHARTS), examples=[versions.TARGET_CHART]),
     ] = versions.TARGET_CHART
+    chart_airbyte: Annotated[
+        str | None,
+        Field(
+            description="your word that a chart which is not in the list carries this Airbyte",
+            examples=["2.3.0"],
+        ),
+    ] = None
+    values: Annotated[
+        dict[str, Any],
+        Field(
+            description="more Helm values for the chart; no password: they are no secret",
+            examples=[{"server": {"resources": {"limits": {"memory": "2Gi"}}}}],
+        ),
+    ] = Field(default_factory=dict)
     port: Annotated[Port, Field(description="port of the web app", examples=[8000])] = 8000
     url: Url = None
     low_resource_mode: Annotated[
@@ -223,6 +240,11 @@ class Abctl(Model):
             examples=["airbyte.example.com"],
         ),
     ] = None
+
+    @property
+    def chart(self) -> versions.Chart:
+        """Return its chart; raise VersionError for one that is unknown or can not be used."""
+        return versions.chart(self.chart_version, airbyte=self.chart_airbyte)
 
 
 class Replica(Abctl):
@@ -255,21 +277,23 @@ class Feed(Model):
         Field(description="`auto`, `logical` or `snapshot`", examples=["auto"]),
     ] = "auto"
     allow_source_restart: Annotated[
-        bool,
-        Field(description="true if prod's database may be restarted once", examples=[True]),
+        bool, Field(description="true if prod's database may be restarted once", examples=[True])
     ] = False
+    snapshot_interval_seconds: Annotated[
+        int, Field(gt=0, description="seconds between two snapshots", examples=[300])
+    ] = 300
     refresh_hours: Annotated[
         float,
         Field(
-            gt=0,
-            allow_inf_nan=False,
-            description="hours between two working databases",
-            examples=[24],
+            gt=0, allow_inf_nan=False, description="hours between working databases", examples=[24]
         ),
     ] = 24
     verify_every_seconds: Annotated[
         int, Field(gt=0, description="seconds between two verifications", examples=[300])
     ] = 300
+    rehearse_every_seconds: Annotated[
+        int | None, Field(gt=0, description="seconds between two rehearsals", examples=[604800])
+    ] = None
     ready_seconds: Annotated[
         int, Field(gt=0, description="seconds that `pulumi up` waits for it", examples=[3600])
     ] = 3600

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pulumi
 
-from airbyte.chart_values import ExternalDatabase, Rendering
+from airbyte.chart_values import ExternalDatabase
 from airbyte.images import DB_MIGRATION, POSTGRES
-from airbyte.versions import CHARTS
+from airbyte.renderings import Rendering
 from components import (
     AbctlInstance,
     AirbyteAbctl,
@@ -146,8 +146,10 @@ def _feed(feed: Feed) -> FeedArgs:
         target=feed.target,
         mode=feed.mode,
         allow_source_restart=feed.allow_source_restart,
+        snapshot_interval_seconds=feed.snapshot_interval_seconds,
         refresh_hours=feed.refresh_hours,
         verify_every_seconds=feed.verify_every_seconds,
+        rehearse_every_seconds=feed.rehearse_every_seconds,
         ready_seconds=feed.ready_seconds,
     )
 
@@ -164,11 +166,12 @@ def abctl(
         instance.name,
         AirbyteAbctlArgs(
             host=instance.host,
-            chart=CHARTS[wanted.chart_version],
+            chart=wanted.chart,
             port=wanted.port,
             url=wanted.url,
             low_resource=wanted.low_resource_mode,
             public_host=wanted.public_host,
+            more_values=wanted.values,
             databases={
                 server.name: ExternalDatabase(
                     host=server.private.host,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from psycopg.rows import DictRow
 
     from .database import Pool
+    from .scheduling import Scheduler
 
 Attempts = dict[int, list[Json]]
 PAGE = 20
@@ -32,9 +33,10 @@ def _job(row: DictRow) -> Json:
 class Jobs:
     """The routes."""
 
-    def __init__(self, pool: Pool) -> None:
-        """Keep the pool."""
+    def __init__(self, pool: Pool, scheduler: Scheduler) -> None:
+        """Keep what they need."""
         self._pool = pool
+        self._scheduler = scheduler
 
     def add_to(self, router: Router) -> None:
         """Register."""
@@ -83,12 +85,17 @@ class Jobs:
         return {"job": _job(rows[0]), "attempts": self._attempts([number]).get(number, [])}
 
     def cancel(self, request: Request) -> Json:
-        """End a job; the worker notices when it is about to commit."""
+        """End a job; the worker notices when it is about to commit.
+
+        The workflow is told, and so there is one afterwards, as after an update.
+        """
+        connection = self.get(request)["job"]["configId"]
         self._pool.execute(
             """UPDATE jobs SET status = 'cancelled', updated_at = now()
                WHERE id = %s AND status NOT IN ('failed', 'succeeded', 'cancelled')""",
             [_number(request)],
         )
+        self._scheduler.touch(connection)
         return self.get(request)
 
     def _attempts(self, jobs: Sequence[int]) -> Attempts:

@@ -74,14 +74,7 @@ class LabRoutes:
         if not isinstance(coordinate, str) or payload is None:
             raise HttpError(422, "coordinate and payload are needed")
         with self._pool.transaction() as connection:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS secrets (coordinate TEXT PRIMARY KEY, payload TEXT)"
-            )
-            connection.execute(
-                """INSERT INTO secrets (coordinate, payload) VALUES (%s, %s)
-                   ON CONFLICT (coordinate) DO UPDATE SET payload = excluded.payload""",
-                [coordinate, payload if isinstance(payload, str) else str(payload)],
-            )
+            seed.store_secret(connection, coordinate, str(payload))
         return {"coordinate": coordinate}
 
     def seed(self, request: Request) -> Json:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 STOP = threading.Event()
+WAKE_SECONDS = 0.2
 
 
 def log(text: str) -> None:
@@ -31,6 +32,16 @@ def stop_on_signals() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+
+
+def until_stopped() -> None:
+    """Block until SIGTERM.
+
+    The kernel may hand a signal to any thread, and a main thread that waits for a lock without a
+    limit then never runs the handler: `docker stop` would last its whole grace.
+    """
+    while not STOP.wait(WAKE_SECONDS):
+        continue
 
 
 def pause(seconds: float) -> bool:

@@ -21,6 +21,7 @@ LIMITS = {
     "jobs": (5000, 500_000),
     "payload_bytes": (2000, 1_000_000),
     "interval_minutes": (1, 100_000),
+    "secrets": (0, 1),
 }
 
 
@@ -32,6 +33,8 @@ class Wanted:
     jobs: int
     payload_bytes: int
     interval_minutes: int
+    secrets: int
+    """1: the connectors' passwords are in `secrets`, which the first one makes."""
 
     @classmethod
     def read(cls, body: dict[str, Any]) -> Wanted:
@@ -76,8 +79,7 @@ def _workspace(connection: Connection) -> uuid.UUID:
 def _actor(connection: Connection, workspace: uuid.UUID, name: str, connector: str) -> uuid.UUID:
     new = identity("actor", name)
     kind = connector.partition("-")[0]
-    secret = {"_secret": f"airbyte_workspace_{workspace}_secret_{new}_v1"}
-    configuration = Jsonb({"url": f"https://{name}.example", "password": secret})
+    configuration = Jsonb({"url": f"https://{name}.example"})
     connection.execute(
         """INSERT INTO actor
              (id, workspace_id, actor_definition_id, name, configuration, actor_type)
@@ -87,9 +89,33 @@ def _actor(connection: Connection, workspace: uuid.UUID, name: str, connector: s
     return new
 
 
+def _with_secret(connection: Connection, workspace: uuid.UUID, actor: uuid.UUID) -> None:
+    """Put a password into `secrets`, and its coordinate into the actor's configuration."""
+    coordinate = f"airbyte_workspace_{workspace}_secret_{actor}_v1"
+    store_secret(connection, coordinate, f"password of {actor}")
+    connection.execute(
+        "UPDATE actor SET configuration = configuration || %s WHERE id = %s",
+        [Jsonb({"password": {"_secret": coordinate}}), actor],
+    )
+
+
+def store_secret(connection: Connection, coordinate: str, payload: str) -> None:
+    """Store a secret; the first one makes the table, which no migration does."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS secrets (coordinate TEXT PRIMARY KEY, payload TEXT)"
+    )
+    connection.execute(
+        """INSERT INTO secrets (coordinate, payload) VALUES (%s, %s)
+           ON CONFLICT (coordinate) DO UPDATE SET payload = excluded.payload""",
+        [coordinate, payload],
+    )
+
+
 def _one(connection: Connection, workspace: uuid.UUID, number: int, wanted: Wanted) -> uuid.UUID:
     source = _actor(connection, workspace, f"source-{number:03d}", SOURCE)
     destination = _actor(connection, workspace, f"destination-{number:03d}", DESTINATION)
+    for actor in (source, destination) if wanted.secrets else ():
+        _with_secret(connection, workspace, actor)
     manual = number % 5 == 3
     basic = {"basicSchedule": {"units": wanted.interval_minutes, "timeUnit": "minutes"}}
     values = {

@@ -91,7 +91,7 @@ def router(context: Context, lab: LabRoutes) -> Router:
     routes.add("POST", "/api/v1/applications/token", gatekeeper.token)
     Connections(context.settings, context.pool, context.scheduler).add_to(routes)
     routes.add("POST", "/api/v1/connections/status", Statuses(context.pool).read)
-    Jobs(context.pool).add_to(routes)
+    Jobs(context.pool, context.scheduler).add_to(routes)
     lab.add_to(routes)
     if versions.numbers(context.settings.version) >= (1, 8):
         auth.add_pages(routes)

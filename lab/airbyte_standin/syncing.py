@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
+from . import flyway
+
 if TYPE_CHECKING:
     from .database import Connection
 
@@ -59,6 +61,22 @@ def fail_non_terminal(connection: Connection, connection_id: str) -> int:
            WHERE scope = %s AND status NOT IN ('failed', 'succeeded', 'cancelled')""",
         [connection_id],
     ).rowcount
+
+
+def unreadable_secrets(connection: Connection, actors: list[str]) -> list[str]:
+    """Return the coordinates that the actors' configurations name and `secrets` does not hold."""
+    named = connection.execute(
+        """SELECT DISTINCT found[1] AS coordinate FROM actor, regexp_matches(
+             configuration::text, '"_secret": *"([^"]+)"', 'g') found WHERE id::text = ANY(%s)""",
+        [actors],
+    ).fetchall()
+    wanted = {row["coordinate"] for row in named}
+    if not wanted or not flyway.exists(connection, "secrets"):
+        return sorted(wanted)
+    there = connection.execute(
+        "SELECT coordinate FROM secrets WHERE coordinate = ANY(%s)", [list(wanted)]
+    ).fetchall()
+    return sorted(wanted - {row["coordinate"] for row in there})
 
 
 def cursor_of(connection: Connection, connection_id: str) -> int:

@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from .runtime import STOP, log
+from . import runtime
+from .runtime import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -162,7 +163,7 @@ def serve(port: int, router: Router) -> Server:
 
 
 def until_stopped(*servers: Server) -> None:
-    """Block until SIGTERM."""
-    STOP.wait()
+    """Serve until SIGTERM."""
+    runtime.until_stopped()
     for server in servers:
         server.server_close()

@@ -112,6 +112,8 @@ class Worker:
         with self._pool.transaction() as connection:
             attempt = syncing.start_attempt(connection, job, 0)
             cursor = syncing.cursor_of(connection, connection_id)
+            actors = [row["source_id"], row["destination_id"]]
+            missing = syncing.unreadable_secrets(connection, actors)
         work = Work(
             connection_id=connection_id,
             source_id=row["source_id"],
@@ -121,6 +123,9 @@ class Worker:
             cursor=cursor,
         )
         try:
+            if missing:
+                msg = f"secrets not found: {', '.join(missing)}"
+                raise StandinError(msg)  # noqa: TRY301 - fails the job as any other does
             last = self._launch(work)
         except StandinError as error:
             log(f"job {job}: {error}")

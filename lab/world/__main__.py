@@ -132,7 +132,9 @@ def main() -> int:
     threading.Thread(target=server.serve_forever, args=(1.0,), daemon=True).start()
     sys.stdout.write(f"world: listening on {port}, ledger in {folder}\n")
     sys.stdout.flush()
-    stop.wait()
+    # Without a limit it would sleep through a signal that another thread was handed.
+    while not stop.wait(0.2):
+        continue
     server.shutdown()
     server.server_close()
     world.ledger.close()

@@ -47,6 +47,8 @@ class Host:
             **{name: {"replicaCount": 0} for name in RUNNING},
             "workloadLauncher": {"replicaCount": 0},
         }
+        self.data: dict[str, dict[str, str]] = {}
+        """`data` of a Secret beside its `stringData`, in base64."""
         self.secrets: dict[str, dict[str, str]] = {
             "airbyte-config-secrets": {
                 "database-user": airbyte.postgres.user,
@@ -89,6 +91,7 @@ class Host:
         for name, data in self.secrets.items():
             secret = self.home / f"{name}.yaml"
             body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}
+            body |= {"data": self.data.get(name, {})}
             secret.write_text(yaml.safe_dump(body | {"stringData": data}))
             words += ["--secret", str(secret)]
         return self.abctl("install", *words, "--port", str(self.port), *more)

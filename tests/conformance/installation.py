@@ -13,13 +13,15 @@ FEW_ROWS = {"jobs": 0, "payload_bytes": 1}
 class Installation:
     """World, Temporal, server, worker, and a few seeded connections."""
 
-    def __init__(self, airbyte: Airbyte, *, connections: int = 1, interval: int = 1) -> None:
+    def __init__(
+        self, airbyte: Airbyte, *, connections: int = 1, interval: int = 1, secrets: int = 0
+    ) -> None:
         self.airbyte = airbyte
         self.world = airbyte.world()
         self.temporal = airbyte.temporal()
         self.server = airbyte.server()
-        body = {"connections": connections, "interval_minutes": interval} | FEW_ROWS
-        self.seeded = call(f"{self.server.url}/lab/seed", body)
+        body = {"connections": connections, "interval_minutes": interval, "secrets": secrets}
+        self.seeded = call(f"{self.server.url}/lab/seed", body | FEW_ROWS)
 
     def connection(self) -> str:
         name = "Connection 000%"

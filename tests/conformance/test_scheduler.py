@@ -88,6 +88,33 @@ def test_touching_a_known_workflow_spares_its_jobs(booted: Airbyte) -> None:
     assert booted.one("SELECT status::text FROM jobs WHERE id = %s", [job]) == "pending"
 
 
+def test_a_cancelled_job_ends_and_its_workflow_is_there(booted: Airbyte) -> None:
+    """5: cancel, too, starts a workflow where there is none."""
+    lab = Installation(booted, interval=1000)
+    query = """INSERT INTO jobs (config_type, scope, config, status, created_at, updated_at)
+               VALUES ('sync', %s, '{}', 'running', now(), now()) RETURNING id"""
+    job = booted.one(query, [lab.connection()])
+    gone = {"workflowId": f"connection_manager_{lab.connection()}"}
+    call(f"{lab.temporal.url}/workflows/terminate", gone)
+    assert lab.workflows() == []
+    ended = call(f"{lab.server.url}/api/v1/jobs/cancel", {"id": job})
+    assert ended["job"]["status"] == "cancelled"
+    assert len(lab.workflows()) == 1
+
+
+def test_a_sync_without_its_secret_fails(booted: Airbyte) -> None:
+    """4.3: configurations name secrets; a database without the payloads is worth nothing."""
+    lab = Installation(booted, interval=1000, secrets=1)
+    booted.sql("ALTER TABLE secrets RENAME TO forgotten")
+    worker = booted.worker()
+    eventually(lambda: lab.syncs("failed") == 1, "the sync fails")
+    assert "secrets not found" in worker.text()
+    assert lab.verdict()["records"] == 0
+    booted.sql("ALTER TABLE forgotten RENAME TO secrets")
+    call(f"{lab.server.url}/api/v1/connections/sync", {"connectionId": lab.connection()})
+    eventually(lambda: lab.syncs() == 1, "a sync with its secret")
+
+
 def test_an_inactive_connection_never_runs(booted: Airbyte) -> None:
     """5: inactive waits for ever, even when it is touched."""
     lab = Installation(booted, interval=1)

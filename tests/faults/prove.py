@@ -1,4 +1,7 @@
-"""Six deliberate faults, each must turn the suite red: `python -m tests.faults.prove`.
+"""Deliberate faults, each must turn the suite red: `python -m tests.faults.prove`.
+
+Six break what the program is for; each of the others leaves out one measure against a trap of
+Airbyte.
 
 Exit codes: 0 every fault is seen, 1 one is not seen or can not be tried, 2 usage.
 """
@@ -12,8 +15,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from tests.faults.machinery import Fault, ProofError, Run, check_green, copy_of, prove
-from tests.faults.six import FAULTS
+from tests.faults.measures import MEASURES
+from tests.faults.six import FAULTS as SIX
 
+FAULTS = (*SIX, *MEASURES)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -28,7 +33,9 @@ def main(argv: list[str] | None = None) -> int:
     console = Console(highlight=False)
     if options.list:
         for fault in chosen:
-            console.print(f"{fault.name}: {fault.harm}  [{fault.file}]", markup=False)
+            seen_by = " ".join(fault.selection)
+            line = f"{fault.name}: {fault.harm}  [{fault.file}] seen by {seen_by}"
+            console.print(line, markup=False, soft_wrap=True)
         return 0
     seen, errors = try_all(ROOT, chosen, console)
     console.print(_table(chosen, seen))

@@ -9,7 +9,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         name="missing replica identity",
         harm="Tables without a key would be published so that prod's own UPDATE and DELETE fail.",
-        file="db_migration/prepare.py",
+        file="db_migration/following/prepare.py",
         old="""run(connection, sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(name))""",
         new="""sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(name)""",
         selection=(f"{SCENARIO}::test_arrives_and_follows",),
@@ -17,7 +17,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         name="dropped row",
         harm="The copy would lack one row of each table.",
-        file="db_migration/seed.py",
+        file="db_migration/seeding/jobs.py",
         old='"COPY {table} ({columns}) TO STDOUT (FORMAT binary)"',
         new='"COPY (SELECT {columns} FROM {table} OFFSET 1) TO STDOUT (FORMAT binary)"',
         selection=(f"{SCENARIO}::test_arrives_and_follows",),
@@ -50,9 +50,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         name="sequence left behind",
         harm="After a failover the first job would get an id that exists already.",
-        file="db_migration/sequences.py",
-        old="if copy is None or sequence.last_value is None or sequence.increment < 0:",
-        new='if copy is None or sequence.last_value is None or "jobs" in sequence.full_name:',
+        file="db_migration/following/sequences.py",
+        old="        if sequence.full_name in mine\n",
+        new='        if sequence.full_name in mine and "jobs" not in sequence.full_name\n',
         selection=(f"{SCENARIO}::test_next_number_is_free_on_the_mirror",),
     ),
 )

@@ -15,13 +15,17 @@ from typing import Any
 
 import psycopg
 
-from db_migration import admission, epoch, marks, rebuild, servers
 from db_migration.config import InstanceConfig
-from db_migration.epoch import Epoch
+from db_migration.context import Context
 from db_migration.errors import UnreachableError
-from db_migration.failover import Failover
-from db_migration.failover_steps import Report
-from db_migration.hosts import HostControl
+from db_migration.failover.failover import Failover
+from db_migration.failover.steps import Report
+from db_migration.following import marks
+from db_migration.rebuild import rebuild
+from db_migration.rehearsal import rehearse
+from db_migration.sides import admission, epoch, servers
+from db_migration.sides.epoch import Epoch
+from db_migration.sides.hosts import HostControl
 from tests.support import timeouts
 from tests.support.deployment import COMMON, INTERMEDIARY, KEEPER, NEW, OLD, REPLICA, Deployment
 from tests.support.fake_airbyte import FakeAirbyte
@@ -32,7 +36,6 @@ HOST_OF = {OLD: "prod", NEW: "prod", REPLICA: "replica"}
 ROLES = {NEW: "airbyte_prod", REPLICA: "airbyte_replica"}
 DURABLE = "options='-c synchronous_commit=on'"
 """What a test's server has acknowledged must be there after `kill -9`."""
-
 CUT_OVER = Epoch(1, INTERMEDIARY, NEW, "cut-over")
 
 
@@ -259,6 +262,11 @@ class CrashWorld(Deployment):
 
     def observe(self, *down: str, here: str = KEEPER) -> Failover:
         return Failover(self.config(here), down=frozenset(down), instance_host=self.host)
+
+    def rehearsal(self, *, here: str = KEEPER) -> rehearse.Rehearsal:
+        config = self.config(here)
+        (feed,) = (one for one in epoch.live_feeds(config) if one.target.name == here)
+        return rehearse.Rehearsal(Context(config, feed, instance_host=self.host))
 
     def rebuild(self, *, here: str = KEEPER, dry_run: bool = False) -> rebuild.Report:
         how: dict[str, Any] = {"dry_run": dry_run, "seconds": timeouts.CONVERGE}

@@ -13,20 +13,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from db_migration import config as configuration
-from db_migration import cutover
-from db_migration.agent import Agent
+from db_migration.agent.agent import Agent
 from db_migration.config import Config, InstanceConfig
 from db_migration.context import Context
-from db_migration.cutover_sides import Means
+from db_migration.cutover import cutover
+from db_migration.cutover.sides import Means
 from db_migration.errors import BlockedError, UnreachableError
-from db_migration.hosts import HostControl
+from db_migration.sides.hosts import HostControl
 from tests.support import timeouts
 from tests.support.fix_postgres import PgServer, drop_everything, wait_for
 from tests.support.scenario import PASSWORDS, ROOT, content, set_up_server
@@ -41,6 +41,9 @@ class Proven:
     active: int = 6
     scheduled: int = 6
     unscheduled: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,7 @@ class Deployment:
             "feeds": [self._feed("prod", here), self._feed(other, here)],
             "verify_every_seconds": 3600,
             "poll_seconds": 0.1,
+            "schema_quiet_seconds": 0.3,
             "servers": servers,
             "instances": [
                 {"name": OLD, "kind": "compose", "host": "prod", "database": "prod"},

@@ -21,6 +21,7 @@ JOBS = (
     "SELECT id, status::text, extract(epoch FROM created_at)::int FROM public.jobs "
     "WHERE scope = %s AND (%s::text[] IS NULL OR status::text = ANY(%s)) ORDER BY id DESC LIMIT %s"
 )
+VERSION = "SELECT value FROM public.airbyte_metadata WHERE key = 'airbyte_version'"
 OVERDUE = "INSERT INTO public.jobs (scope, status) VALUES (%s, 'running')"
 
 
@@ -63,6 +64,7 @@ class FakeAirbyte:
         self._thread.start()
         self.port = int(self._server.server_address[1])
         self.touched: list[str] = []
+        self.version: Callable[[psycopg.Connection[Any]], str] = _version
 
     def close(self) -> None:
         self._server.shutdown()
@@ -90,6 +92,8 @@ class FakeAirbyte:
     ) -> tuple[int, Any]:
         if path == "health":
             return 200, {"available": True}
+        if path == "instance_configuration":
+            return 200, {"version": self.version(connection)}
         if path == "applications/token":
             return 200, {"access_token": TOKEN}
         if headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -119,6 +123,11 @@ class FakeAirbyte:
             connection.execute(OVERDUE, (one,))
         self.touched.append(one)
         return {"connectionId": one}
+
+
+def _version(connection: psycopg.Connection[Any]) -> str:
+    found = connection.execute(VERSION).fetchone()
+    return str(found[0]) if found else ""
 
 
 def _connection(one: str, name: str, status: str) -> dict[str, Any]:

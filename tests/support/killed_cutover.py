@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from db_migration.cutover import Mode
+from db_migration.cutover.cutover import Mode
 from tests.support.deployment import Deployment
 from tests.support.fix_postgres import PgServer
 from tests.support.killed_agent import serve

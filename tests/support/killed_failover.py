@@ -1,8 +1,8 @@
 """A process that starts failovers and rebuilds, and kills each with SIGKILL where it is told.
 
 Run as ``python -m tests.support.killed_failover FOLDER HERE PROD INTERMEDIARY KEEPER``; requests
-and answers as in `tests.support.killed_agent`. An action is `rebuild`, or `failover HOST…` with the
-hosts of which the operator says that they are down.
+and answers as in `tests.support.killed_agent`. An action is `rebuild`, `rehearse`, or
+`failover HOST…` with the hosts of which the operator says that they are down.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ def main() -> None:
 
     def act(action: str) -> object:
         verb, *down = action.split()
+        if verb == "rehearse":
+            return world.rehearsal(here=here).run()
         if verb == "rebuild":
             return world.rebuild(here=here)
         return world.failover(*down, here=here)

@@ -3,6 +3,8 @@
 The lab is one set of hosts: whatever uses it runs in one worker, in the order of collection. It is
 also the longest part, so it starts first. A package of scenarios shares servers; anything else may
 go anywhere, file by file.
+
+xdist's own groups (`--dist loadgroup`) travel in node ids, which pytest 9.2 does not let it change.
 """
 
 from __future__ import annotations
@@ -11,26 +13,41 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from xdist.remote import Producer  # type: ignore[import-untyped]
 
 LAB = "lab"
+INTEGRATION = PurePath("tests/integration")
+WITHOUT_LAB = (INTEGRATION / "engine", INTEGRATION / "docs", INTEGRATION / "stagectl" / "toy")
+SCENARIOS = PurePath("tests/scenarios")
 
 
-def group(path: PurePath, fixtures: Collection[str]) -> str:
-    """Name what a test of the file `path` (from the checkout's root) stays together with."""
-    if LAB in fixtures:
+def group(path: PurePath) -> str:
+    """Name what the tests of the file `path` (from the checkout's root) stay together with."""
+    if path.is_relative_to(INTEGRATION) and not any(map(path.is_relative_to, WITHOUT_LAB)):
         return LAB
-    return str(path.parent if "scenarios" in path.parts else path)
+    return str(path.parent if path.is_relative_to(SCENARIOS) else path)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark every test with its group, and put the lab's in front."""
-    groups: dict[pytest.Item, str] = {}
+    """Put the lab's tests in front; refuse one that uses the lab from elsewhere."""
+    groups = {item: group(item.path.relative_to(config.rootpath)) for item in items}
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        groups[item] = group(item.path.relative_to(config.rootpath), fixtures)
-        item.add_marker(pytest.mark.xdist_group(groups[item]))
+        if LAB in getattr(item, "fixturenames", ()) and groups[item] != LAB:
+            msg = f"{item.nodeid} uses the lab beside its other tests: see {__name__}"
+            raise pytest.UsageError(msg)
     items.sort(key=lambda item: groups[item] != LAB)
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Hands out whole groups."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(PurePath(nodeid.partition("::")[0]))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Have xdist use the groups of this module."""
+    return Scheduling(config, log)

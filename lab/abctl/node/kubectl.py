@@ -95,6 +95,8 @@ class Kubectl:
             return json.dumps(items[0] if one else listed, indent=4) + "\n"
         if form == "name":
             return "".join(f"{_short(item)}\n" for item in items)
+        if form == "jsonpath={.data}" and len(items) == 1:
+            return json.dumps(items[0].get("data", {}), separators=(",", ":"))
         if form:
             msg = f'error: unable to match a printer suitable for the output format "{form}"'
             raise KubectlError(msg)

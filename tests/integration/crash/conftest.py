@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,18 +12,42 @@ from lab.demo import load, measure
 from lab.demo.__main__ import credentials
 from lab.demo.follow import following
 from tests.integration.crash.scene import Scene
-from tests.integration.main_job.conftest import Deployment, v0, v1, world
+from tests.integration.main_job.conftest import ROOT, Deployment, empty, v0, v1
+from tests.support.fix_lab import Lab
 
-__all__ = ["v0", "v1", "world"]
+__all__ = ["v0", "v1"]
 
+PROGRAM = ("airbyte", "components", "stages")
 RATE = 20
 FEW = {"connections": 20, "jobs": 500}
 WHERE_TO_ASK = ("core-worker-01", "replica")
 
 
+def lay_out(folder: Path) -> Path:
+    """Copy the stack files, which runbooks have changed, and the program; link the rest.
+
+    Whoever edits the program while this runs would else be proposed by the previews.
+    """
+    for path in ROOT.iterdir():
+        if path.name in PROGRAM:
+            shutil.copytree(path, folder / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif path.name == "__main__.py" or path.name.startswith("Pulumi."):
+            shutil.copy(path, folder)
+        elif path.name != ".git":
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def world(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """A lab in which nothing is deployed yet."""
+    empty(lab)
+    return Deployment(lab, folder=lay_out(tmp_path_factory.mktemp("checkout")))
+
+
 @pytest.fixture(scope="package")
-def scene(v1: Deployment) -> Iterator[Scene]:
-    """v2 as `pulumi up` left it after its cut-over; the load has run since v1 and goes on."""
+def held(v1: Deployment) -> Iterator[Scene]:
+    """v2 as the runbook's first section leaves it: all is there, prod has not moved."""
     secrets = credentials(v1.lab.env)
     measure.post("/lab/seed", FEW, secrets.prod_basic_auth)
     folder = v1.lab.spec.folder / "load"
@@ -29,6 +55,14 @@ def scene(v1: Deployment) -> Iterator[Scene]:
         load.running(rate=RATE, secrets=secrets, folder=folder, env=v1.lab.env) as generator,
         following(generator.target, WHERE_TO_ASK) as follower,
     ):
-        v1.run("stagectl", "promote", "v1", "v2", "--yes")
-        v1.up("v2")
-        yield Scene(deployment=v1, generator=generator, follower=follower, secrets=secrets)
+        scene = Scene(deployment=v1, generator=generator, follower=follower, secrets=secrets)
+        scene.follow("cut-over", "Hold")
+        yield scene
+
+
+@pytest.fixture(scope="package")
+def scene(held: Scene) -> Scene:
+    """v2 as the runbook leaves it after its cut-over; the load has run since v1 and goes on."""
+    held.start_connector()
+    held.follow("cut-over", "Go")
+    return held

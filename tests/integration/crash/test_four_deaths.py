@@ -5,42 +5,45 @@ Each host dies in its turn while it is the one that matters, and is repaired bef
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 
 from lab.demo.places import ABCTL, REPLICA
-from tests.integration.crash.scene import STILL_ON_ITS_WAY, Death, Scene
+from tests.integration.crash.scene import DATABASE_ACCEPTS, STILL_ON_ITS_WAY, Death, Scene
 
+AIRBYTE_DIED = "The host of prod"
+DATABASE_DIED = "The host of prod's database (the intermediary)"
 DEATHS = [
     Death(
         host="prod",
+        section=AIRBYTE_DIED,
         commander="core-worker-01",
-        words=("--host-is-down", "prod"),
         airbyte=REPLICA,
         database="intermediary",
         database_died=False,
     ),
     Death(
         host="intermediary",
+        section=DATABASE_DIED,
         commander="core-worker-01",
-        words=(),
         airbyte=REPLICA,
         database="core-worker-01",
         database_died=True,
     ),
     Death(
         host="core-worker-01",
+        section=DATABASE_DIED,
         commander="replica",
-        words=(),
         airbyte=REPLICA,
         database="intermediary",
         database_died=True,
     ),
     Death(
         host="replica",
+        section=AIRBYTE_DIED,
         commander="core-worker-01",
-        words=("--host-is-down", "replica"),
         airbyte=ABCTL,
         database="intermediary",
         database_died=False,
@@ -48,13 +51,22 @@ DEATHS = [
 ]
 
 
+def first_write_of_the_database(said: str) -> float:
+    """Read from the report the seconds from the command to the first write."""
+    found = re.search(r"accepted by the database: ([0-9.]+) s after the command", said)
+    assert found, said
+    return float(found[1])
+
+
 @pytest.mark.parametrize("death", DEATHS, ids=str)
 def test_a_host_dies_another_side_takes_over_and_the_host_is_repaired(
     scene: Scene, death: Death
 ) -> None:
     killed = scene.kill(death.host)
-    scene.script(death.commander, "failover", *death.words)
-    scene.moved_to(death, killed)
+    looked, done = scene.follow("failover", death.section, death)
+    assert "decision: " in looked
+    assert first_write_of_the_database(done) < DATABASE_ACCEPTS
+    scene.has_moved(death.airbyte, death.database, killed)
 
     lost = scene.newly_missing(death.database)
     on_their_way = [at for at in lost if death.database_died and at > killed - STILL_ON_ITS_WAY]
@@ -66,9 +78,8 @@ def test_a_host_dies_another_side_takes_over_and_the_host_is_repaired(
 
     returned = time.time()
     scene.start(death.host)
-    scene.rebuild()
+    scene.repair()
 
-    scene.preview_proposes_nothing()
     assert scene.unscheduled(death.database) == 0
     assert scene.ledger(since=returned).writers == [ledger.writers[-1]]
     assert scene.newly_missing(death.database) == []

@@ -59,10 +59,11 @@ def carry_out(
     return deployment.run(*words, ok=ok)
 
 
-def follow(deployment: Deployment, runbook: str, title: str) -> None:
+def follow(
+    deployment: Deployment, runbook: str, title: str
+) -> "list[subprocess.CompletedProcess[str]]":
     """Type every command of a section, one after the other; each must succeed."""
-    for command in sections(runbook)[title]:
-        carry_out(deployment, command)
+    return [carry_out(deployment, command) for command in sections(runbook)[title]]
 
 
 def _command(line: str) -> Command:

@@ -13,7 +13,7 @@ import typer.main
 import yaml
 from typer.core import TyperCommand, TyperGroup
 
-from db_migration.cli import app as db_migration
+from db_migration.cli.app import app as db_migration
 from stages.stagectl.cli import app as stagectl
 from tests.integration.docs import runbooks
 from tests.integration.docs.runbooks import FOLDER, OPERATOR, Command, carry_out, follow, sections

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from db_migration import admission, marks, promotion
+from db_migration.agent.state import Mark
 from db_migration.config import Config
-from db_migration.state import Mark
+from db_migration.following import marks
+from db_migration.sides import admission, promotion
 from tests.integration.engine.conftest import Project
 from tests.support import scenario
 from tests.support.fix_postgres import PgServer, drop_everything

@@ -17,6 +17,7 @@ from tests.support.timeouts import PULUMI_UP
 
 ROOT = Path(__file__).resolve().parents[3]
 AGENT = "db-migration"
+DEPLOYED = "docker ps -aq; docker volume ls -q; find /var/lib/airbyte-migration 2>/dev/null; true"
 
 
 @dataclass
@@ -98,15 +99,19 @@ class Deployment:
         )
 
 
+def empty(lab: Lab) -> None:
+    """Leave no stack, and nothing on any host; what is clean already stays as it is."""
+    stacks = list(lab.spec.pulumi_state.glob(".pulumi/stacks/*/*.json"))
+    if stacks or any(lab.ssh(host, DEPLOYED).stdout for host in lab.hosts):
+        lifecycle.down(lab.spec)
+        lifecycle.up(lab.spec)
+
+
 @pytest.fixture(scope="session")
 def world(lab: Lab) -> Deployment:
     """A lab in which nothing is deployed yet."""
-    deployment = Deployment(lab)
-    stacks = json.loads(deployment.run("pulumi", "stack", "ls", "--json").stdout)
-    if stacks:
-        lifecycle.down(lab.spec, everything=False)
-        lifecycle.up(lab.spec)
-    return deployment
+    empty(lab)
+    return Deployment(lab)
 
 
 @pytest.fixture(scope="session")

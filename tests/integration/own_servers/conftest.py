@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from lab import lifecycle
+from tests.integration.main_job.conftest import empty
 from tests.integration.own_servers import airbyte_by_hand, postgres_by_hand, project
 from tests.integration.own_servers.project import Project
 from tests.support.fix_lab import Lab
-
-DEPLOYED = "docker ps -aq; docker volume ls -q; find /var/lib/airbyte-migration 2>/dev/null; true"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +28,10 @@ class Before:
     """The existing PostgreSQL on core-worker-01."""
 
 
-def reset(lab: Lab) -> None:
-    """Leave no container, volume or marker on any host; what is clean already stays as it is."""
-    if any(lab.ssh(host, DEPLOYED).stdout for host in lab.hosts):
-        lifecycle.down(lab.spec)
-        lifecycle.up(lab.spec)
-
-
 @pytest.fixture(scope="package")
 def owner(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A copy of the project, an Airbyte on prod and a PostgreSQL on core-worker-01."""
-    reset(lab)
+    empty(lab)
     try:
         airbyte_by_hand.start(lab)
         postgres_by_hand.start(lab)
@@ -48,7 +39,7 @@ def owner(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projec
         owned.run("pulumi", "stack", "init", "v0")
         yield owned
     finally:
-        reset(lab)
+        empty(lab)
 
 
 @pytest.fixture(scope="package")

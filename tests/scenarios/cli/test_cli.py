@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from tests.support import timeouts
-from tests.support.fix_postgres import wait_for
-from tests.support.scenario import PASSWORDS, ROOT, Scenario
+from tests.support.fix_postgres import free_port, wait_for
+from tests.support.scenario import FEED, PASSWORDS, ROOT, Scenario
+from tests.support.signals import terminate_by_another_thread
+
+WITH_READER = ("source.replication", "source.path", "source.password")
 
 
 def start(scenario: Scenario) -> subprocess.Popen[bytes]:
@@ -29,7 +35,7 @@ def start(scenario: Scenario) -> subprocess.Popen[bytes]:
 
 def test_from_preflight_to_verified(scenario: Scenario) -> None:
     before = scenario.cli("preflight", "--json")
-    assert before.returncode == 0, before.stdout + before.stderr
+    assert before.returncode == 5, before.stdout + before.stderr
     checks = {check["id"]: check for check in json.loads(before.stdout)["feeds"][0]["checks"]}
     assert checks["source.identities"]["found"].startswith("2 table(s) without a key")
     assert checks["target.mirror"]["found"] == "empty"
@@ -50,12 +56,82 @@ def test_from_preflight_to_verified(scenario: Scenario) -> None:
     assert feed["lag"]["bytes"] >= 0
     assert feed["error"] is None
     assert "following" in scenario.cli("status").stdout
-    assert scenario.cli("preflight").returncode == 0
+    again = scenario.cli("preflight", "--json")
+    assert again.returncode == 5
+    checks = {check["id"]: check for check in json.loads(again.stdout)["feeds"][0]["checks"]}
+    assert {checks[name]["result"] for name in WITH_READER} == {"pass"}
 
-    agent.send_signal(signal.SIGTERM)
+    terminate_by_another_thread(agent.pid)
     assert agent.wait(timeouts.AGENT_STEP) == 0
     scenario.source.sql("DELETE FROM attempts", database="airbyte")
     scenario.assert_equal()
+
+
+def asked(port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeouts.AGENT_STEP)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    return answer.status, body
+
+
+def test_metrics_probes_and_audit_trail(scenario: Scenario) -> None:
+    port = free_port()
+    scenario.settings["http"] = {"port": port}
+    agent = start(scenario)
+    wait_for(lambda: listens(port), timeouts.AGENT_STEP)
+    assert asked(port, "/readyz")[0] == 503
+    goals = ("--wait", "following,verified", "--deadline", str(timeouts.CONVERGE))
+    assert scenario.cli("status", *goals).returncode == 0
+    wait_for(lambda: asked(port, "/readyz")[0] == 200, timeouts.AGENT_STEP)
+    assert asked(port, "/healthz") == (200, '{"ok": true, "dead": []}\n')
+    metrics = asked(port, "/metrics")[1]
+    for line in ('state{feed="%s",state="following"} 1.0', 'seeds_total{feed="%s"} 1.0'):
+        assert f"db_migration_{line}" % FEED in metrics
+
+    watched = watch(scenario)
+    first = json.loads(watched.stdout.readline())["feeds"][0]
+    assert first["state"] == "following"
+    watched.send_signal(signal.SIGINT)
+    assert watched.wait(timeouts.AGENT_STEP) == 0
+    watched.stdout.close()
+
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(timeouts.AGENT_STEP) == 0
+    told = scenario.cli("history", "--json", DB_MIGRATION_OPERATOR="alice")
+    events = json.loads(told.stdout)["feeds"][0]["events"]
+    (seed,) = [e for e in events if (e["step"], e["phase"]) == ("seed", "started")]
+    assert seed["who"].startswith("db-migration: run on ")
+    assert seed["evidence"]["source"]["publication"] is True
+    assert seed["evidence"]["target"]["subscription"] is None
+    assert "there is no copy" in seed["detail"]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Watched(subprocess.Popen[str]):
+    stdout: TextIO
+
+
+def watch(scenario: Scenario) -> Watched:
+    command = [sys.executable, "-m", "db_migration", "status", "--watch", "--every", "0.2"]
+    config = ["--json", "--config", str(scenario.write_config())]
+    return Watched([*command, *config], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def test_journal_of_an_earlier_version_is_taken_over(scenario: Scenario) -> None:
+    agent = scenario.agent()
+    agent.journal.open()
+    earlier = "ALTER TABLE migration.event DROP COLUMN who, DROP COLUMN evidence"
+    scenario.target.sql(earlier, database="airbyte_migration")
+    assert scenario.cli("history").returncode == 0
+    assert scenario.cli("prepare", DB_MIGRATION_OPERATOR="alice").returncode == 0
+    (line, *_) = scenario.journal().history(1)
+    assert line["who"].startswith("alice: prepare on ")
 
 
 def test_deadline_is_exit_code_4(scenario: Scenario) -> None:
@@ -94,23 +170,30 @@ def test_killed_at_random_and_started_again(scenario: Scenario) -> None:
 
 
 def test_no_secret_is_written_anywhere(scenario: Scenario) -> None:
+    port = free_port()
+    scenario.settings["http"] = {"port": port}
     agent = start(scenario)
     goals = ("--wait", "following,verified,working", "--deadline", str(timeouts.CONVERGE))
     said = scenario.cli("status", *goals)
     scenario.target.sql("DELETE FROM attempts", database="airbyte_mirror")
     said_too = scenario.cli("verify")
+    looked = [scenario.cli(verb) for verb in ("status", "history", "preflight")]
+    looked.append(scenario.cli("release", "--dry-run"))
+    answers = [asked(port, path)[1] for path in ("/metrics", "/healthz", "/readyz")]
     arguments = Path(f"/proc/{agent.pid}/cmdline").read_bytes()
     environment = Path(f"/proc/{agent.pid}/environ").read_bytes()
     agent.send_signal(signal.SIGTERM)
     agent.wait(timeouts.AGENT_STEP)
     written = [
         said.stdout + said.stderr + said_too.stdout + said_too.stderr,
+        *(found.stdout + found.stderr for found in looked),
+        *answers,
         (scenario.folder / "agent.log").read_text(),
         arguments.decode(),
         environment.decode(),
         scenario.source.log.read_text(),
         scenario.target.log.read_text(),
-        str(scenario.journal().events()),
+        str(scenario.journal().history(1000)),
         str(scenario.state()),
     ]
     for secret in (PASSWORDS["migration"], scenario.source.password):

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from db_migration.cutover import Mode
+from db_migration.cutover.cutover import Mode
 from db_migration.errors import BlockedError
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, Deployment, enter
 from tests.support.fix_postgres import wait_for

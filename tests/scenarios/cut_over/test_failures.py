@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from db_migration import epoch
-from db_migration.cutover import Mode
-from db_migration.epoch import Epoch
+from db_migration.cutover.cutover import Mode
 from db_migration.errors import BlockedError, MigrationError
+from db_migration.sides import epoch
+from db_migration.sides.epoch import Epoch
 from tests.support.deployment import INTERMEDIARY, KEEPER, REPLICA, Deployment, Proven
 from tests.support.fix_postgres import wait_for
 from tests.support.timeouts import FOLLOW

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from db_migration.cutover import Mode
+from db_migration.cutover.cutover import Mode
 from db_migration.effects import Effect
 from tests.support.deployment import INTERMEDIARY, KEEPER, Deployment
 from tests.support.fix_postgres import wait_for

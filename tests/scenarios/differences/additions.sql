@@ -1,21 +1,65 @@
--- One table for each difference that a test makes, so that none hides another.
+-- One thing for each difference that a test makes, so that none hides another.
 CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE TYPE pair AS (one int, other text);
+CREATE DOMAIN short AS text CHECK (length(VALUE) < 10);
+CREATE SCHEMA empty;
 CREATE TABLE "null or empty" (id int PRIMARY KEY, "a b" text);
 CREATE TABLE aliases (id int PRIMARY KEY, name text, key text, hash text, each text, t text, wanted text);
 INSERT INTO aliases VALUES (1, 'name', 'key', 'hash', 'each', 't', 'wanted');
 CREATE TABLE swapped (id int PRIMARY KEY, value text);
+CREATE TABLE across (id int PRIMARY KEY, one bigint, other bigint);
 CREATE TABLE keyless (value text);
 CREATE TABLE composite (a text, b int, value jsonb, PRIMARY KEY (a, b));
+CREATE TABLE kinds (
+    id int PRIMARY KEY, big bigint, moment timestamptz, local_moment timestamp, real_number float8, exact numeric,
+    flag boolean, words text[], raw bytea, mood mood, pair pair, span int4range, place point, "percent%s" text);
+INSERT INTO kinds SELECT n, 1, '2024-01-01', '2024-01-01', 0, 1.0, true, '{a,NULL}', '\x00', 'good', '(1,)', '[1,3)',
+    '(0,0)', '%s' FROM generate_series(1, 20) n;
 CREATE TABLE no_default (id int PRIMARY KEY, value text DEFAULT 'x');
+CREATE TABLE other_default (id int PRIMARY KEY, value text DEFAULT 'x');
 CREATE TABLE narrow (id int PRIMARY KEY, value text);
 CREATE TABLE lost_column (id int PRIMARY KEY, value text);
 CREATE TABLE lost (id int PRIMARY KEY);
 CREATE TABLE owned (id int PRIMARY KEY);
-CREATE TABLE granted (id int PRIMARY KEY);
+CREATE TABLE granted (id int PRIMARY KEY, value text);
 CREATE TABLE many (id int PRIMARY KEY, value int);
+CREATE TABLE collated (id int PRIMARY KEY, value text);
+CREATE TABLE constrained (id int PRIMARY KEY, value int NOT NULL CHECK (value > 0), other int UNIQUE);
+CREATE TABLE indexed (id int PRIMARY KEY, value int);
+CREATE INDEX indexed_some ON indexed (value) WHERE value > 5;
+CREATE STATISTICS indexed_both ON id, value FROM indexed;
+CREATE TABLE guarded (id int PRIMARY KEY);
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+CREATE POLICY all_of_it ON guarded USING (id > 0);
+CREATE TABLE optioned (id int PRIMARY KEY) WITH (fillfactor = 70);
+CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20);
+CREATE TABLE computed (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED);
+CREATE VIEW seen AS SELECT id FROM jobs WHERE status = 'running';
+CREATE VIEW unseen AS SELECT j.id, a.output FROM jobs j JOIN attempts a ON a.job_id = j.id;
+CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT n * 2';
+CREATE TABLE touching (id int PRIMARY KEY);
+CREATE TRIGGER before_insert BEFORE INSERT ON touching FOR EACH ROW EXECUTE FUNCTION touched();
+CREATE TRIGGER before_update BEFORE UPDATE ON touching FOR EACH ROW EXECUTE FUNCTION touched();
+CREATE RULE nothing_more AS ON DELETE TO touching DO INSTEAD NOTHING;
+CREATE SEQUENCE downwards INCREMENT -1;
+CREATE SEQUENCE cached CACHE 10;
+CREATE TABLE filled_by_cached (id bigint PRIMARY KEY DEFAULT nextval('cached'));
+SELECT nextval('downwards') FROM generate_series(1, 50);
 GRANT SELECT ON swapped TO PUBLIC;
+CREATE TABLE secrets (coordinate text PRIMARY KEY, payload text);
+CREATE TABLE actor (id int PRIMARY KEY, name text, configuration jsonb);
+CREATE TABLE auth_refresh_token (value text PRIMARY KEY, revoked boolean);
+CREATE TABLE notes (id int PRIMARY KEY, note text);
+INSERT INTO secrets VALUES ('airbyte_secret_1', 'planted-old');
+INSERT INTO actor VALUES (1, 'shown', '{"password": "planted-old"}');
+INSERT INTO auth_refresh_token VALUES ('planted-key', false);
+INSERT INTO notes VALUES (1, 'postgres://user:planted-old@db.example.com/x'), (2, 'plain'), (3, 'plAnTed0old1Abcdefgh23ij');
 INSERT INTO "null or empty" VALUES (1, NULL), (2, '');
 INSERT INTO swapped VALUES (1, 'one'), (2, 'two'), (3, 'three');
+INSERT INTO across VALUES (1, 10, 20);
 INSERT INTO keyless VALUES ('same'), ('same'), ('other');
 INSERT INTO composite VALUES ('it''s, "odd"', 1, '{"a": 1, "b": 2}');
 INSERT INTO many SELECT n, n FROM generate_series(1, 100) n;

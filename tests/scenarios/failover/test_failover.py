@@ -7,10 +7,10 @@ import threading
 import psycopg
 import pytest
 
-from db_migration import failover_steps
-from db_migration.epoch import Epoch
 from db_migration.errors import BlockedError, ExitCode, MigrationError
-from db_migration.failover_plan import Kind
+from db_migration.failover import steps as failover_steps
+from db_migration.failover.plan import Kind
+from db_migration.sides.epoch import Epoch
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA, enter
 from tests.support.fix_postgres import PgServer, wait_for

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from db_migration.effects import Effect
-from db_migration.epoch import Epoch
-from db_migration.failover_plan import Kind
+from db_migration.failover.plan import Kind
+from db_migration.sides.epoch import Epoch
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
 from tests.support.killed_failover import Killer

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from db_migration.effects import Effect
-from db_migration.epoch import Epoch
-from db_migration.failover_plan import Kind
-from db_migration.watch import watch
+from db_migration.failover.plan import Kind
+from db_migration.sides.epoch import Epoch
+from db_migration.sides.watch import watch
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
 from tests.support.fix_postgres import wait_for

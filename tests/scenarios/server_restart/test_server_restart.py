@@ -66,6 +66,7 @@ def test_source_is_restarted_once_for_wal_level(scenario: Scenario) -> None:
 
 def test_source_is_not_restarted_without_permission(scenario: Scenario) -> None:
     scenario.settings["feeds.0.allow_source_restart"] = False
+    scenario.settings["feeds.0.mode"] = "logical"
     scenario.set_wal_level("replica")
     started = scenario.source.sql("SELECT pg_postmaster_start_time()")
     agent = scenario.agent()

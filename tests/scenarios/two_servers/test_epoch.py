@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from db_migration import epoch, observe
-from db_migration.agent import Agent
+from db_migration.agent import observe
+from db_migration.agent.agent import Agent
+from db_migration.agent.plan import Step
 from db_migration.context import Context
-from db_migration.epoch import Epoch
 from db_migration.errors import BlockedError, UnreachableError
-from db_migration.plan import Step
+from db_migration.sides import epoch
+from db_migration.sides.epoch import Epoch
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, OLD, REPLICA, Deployment
 from tests.support.timeouts import AGENT_STEP
 

@@ -9,9 +9,9 @@ import sys
 import psycopg
 import pytest
 
-from db_migration import admission, epoch, promotion
-from db_migration.epoch import Epoch
 from db_migration.errors import BlockedError
+from db_migration.sides import admission, epoch, promotion
+from db_migration.sides.epoch import Epoch
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA, Deployment, enter
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import ROOT, content
@@ -35,6 +35,9 @@ def test_with_a_dead_source_and_a_standby_at_work(deployment: Deployment) -> Non
     deployment.prod.kill()
     admission.admit(server, config.roles, "airbyte_replica")
     with enter(deployment.keeper, "airbyte_replica") as standby:
+        with pytest.raises(BlockedError, match="role airbyte_replica may enter it"):
+            promotion.promote(config, KEEPER, 1, "failover")
+        admission.admit(server, config.roles, None)
         promotion.promote(config, KEEPER, 1, "failover")
         promotion.promote(config, KEEPER, 1, "failover")
         with pytest.raises(psycopg.OperationalError):
@@ -76,6 +79,7 @@ def test_returned_server_does_no_harm(deployment: Deployment) -> None:
     stale = content(deployment.intermediary, "airbyte")
     deployment.end()
     deployment.intermediary.kill()
+    admission.admit(here, config.roles, None)
     promotion.promote(config, KEEPER, 2, "failover")
     epoch.advance(config, Epoch(2, KEEPER, REPLICA, "failover"), [KEEPER, INTERMEDIARY])
     admission.admit(here, config.roles, "airbyte_replica")

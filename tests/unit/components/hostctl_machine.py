@@ -13,6 +13,18 @@ DEFAULT = "standby-core-worker-01"
 RENDERINGS = (DEFAULT, "active-core-worker-01", "active-intermediary", "prepared")
 DEPLOYMENT = "deployment.apps/airbyte-abctl-server"
 
+CHART, APPLICATION, VERSION = "1.8.5", "1.8.5", "0.30.4"
+READ_FROM_ABCTL = (
+    "Installed Helm Chart",
+    "Ingress created",
+    "Updated existing Ingress",
+    "Found helm chart '%s'",
+    "Status: %s",
+    "Chart Version: %s",
+    "App Version: %s",
+)
+"""What the script looks for in the words of abctl."""
+
 DOCKER = f"""#!/bin/bash
 echo "docker $*" >>"$LOG"
 [[ ! -e $HOME/no-docker ]] || exit 1
@@ -20,38 +32,71 @@ case "$*" in
   "ps -a"*) cat "$HOME/containers" ;;
   "start airbyte-abctl"*) echo true >"$HOME/node" ;;
   *State.Running*) cat "$HOME/node" 2>/dev/null ;;
+  *PortBindings*) cat "$HOME/port" 2>/dev/null ;;
   *kubectl*) [[ ! -e $HOME/silent-cluster ]] || exit 1 ;;&
-  *"get secret"*) [[ -e $HOME/has-auth ]] ;;
+  *"get secret airbyte-auth-secrets -o jsonpath={{.data}}") cat "$HOME/auth" 2>/dev/null ;;
   *"get deployments -o name"*) echo {DEPLOYMENT} ;;
+  *"get pods -o name"*) cat "$HOME/pods" 2>/dev/null || true ;;
   *"get deployments -o json"*) printf '"replicas": %s,' "$(cat "$HOME/replicas")" ;;
   *"scale deployment"*) echo 0 >"$HOME/replicas" ;;
 esac
 """
-ABCTL = """#!/bin/bash
+# Coloured, as the real one is in a pipe, too.
+ABCTL = f"""#!/bin/bash
+[[ ! -e $HOME/hangs ]] || hangs=yes
 echo "abctl $*" >>"$LOG"
 echo "DO_NOT_TRACK=$DO_NOT_TRACK" >>"$LOG"
-if [[ $2 == uninstall ]]; then
-  rm -f "$HOME/node" "$HOME/silent-cluster"
-  exit 0
-fi
+said() {{ printf '\\x1b[30;46m  %s  \\x1b[0m\\x1b[0m \\x1b[96m%s\\x1b[0m\\n' "$1" "$2"; }}
+case "$*" in
+  version)
+    printf 'version: v%s\\n' "$(cat "$HOME/version" 2>/dev/null || echo {VERSION})"
+    exit 0
+    ;;
+  "local uninstall")
+    rm -f "$HOME/node" "$HOME/silent-cluster" "$HOME/auth" "$HOME/release"
+    exit 0
+    ;;
+  "local status")
+    [[ -e $HOME/release ]] || {{ said WARNING "Unable to fetch airbyte release"; exit 0; }}
+    read -r state chart application <"$HOME/release"
+    for name in airbyte-abctl ingress-nginx; do
+      said INFO "Found helm chart '$name'"
+      said "" "  Status: $state"
+      said "" "  Chart Version: $chart"
+      said "" "  App Version: $application"
+      state=other chart=0 application=0
+    done
+    exit 0
+    ;;
+esac
 [[ ! -e $HOME/helm-fails ]] || exit 1
 echo true >"$HOME/node"
-echo " SUCCESS  Installed Helm Chart airbyte/airbyte:"
+for word; do
+  [[ $word == *auth.given.yaml ]] && cp "$word" "$HOME/given"
+done
+said SUCCESS "Installed Helm Chart airbyte/airbyte:"
+echo "$(cat $HOME/outcome 2>/dev/null || echo deployed {CHART} {APPLICATION})" >"$HOME/release"
 echo 1 >"$HOME/replicas"
-touch "$HOME/has-auth"
-echo " SUCCESS  Ingress created"
-[[ ! -e $HOME/hangs ]] || read -r _ <"$HOME/never"
+[[ -s $HOME/auth ]] || echo '{{"dataplane-client-id":"bWFkZQ=="}}' >"$HOME/auth"
+said SUCCESS "Ingress created"
+[[ -z $hangs ]] || read -r _ <"$HOME/never"
 exit 1
 """
 CURL = """#!/bin/bash
 echo "curl $*" >>"$LOG"
+for ((n = 1; n < $#; n++)); do
+  [[ ${!n} != -o ]] || { next=$((n + 1)); cp "$HOME/archive" "${!next}" || exit 22; }
+done
+[[ $* != *api/v1/health ]] || echo '{"available": true}'
 """
 
 
 @dataclass(frozen=True)
 class Machine:
     """Its folder holds the programs, the state, the log of all calls, and flags for the stand-ins:
-    `node` (its state), `containers` (docker ps), `hangs`, `helm-fails`, `silent-cluster`.
+    `node` (its state), `pods`, `containers` (docker ps), `hangs`, `helm-fails`, `silent-cluster`,
+    `auth` (the Secret in the cluster), `given` (the last that abctl was given), `release`,
+    `version`.
     """
 
     folder: Path
@@ -107,6 +152,7 @@ class Machine:
                 "--chart-version\n1.8.5\n--port\n8000\n--no-browser\n"
             )
         (self.state / INSTANCE / "auth.yaml").write_text("auth: 1\n")
+        (self.state / INSTANCE / "airbyte").write_text(f"{APPLICATION}\n")
         (self.state / INSTANCE / "default").write_text(f"{default}\n")
         (self.state / "services").mkdir()
         (self.state / "services" / "abctl").write_text(f"abctl {INSTANCE}\n")

@@ -35,6 +35,7 @@ def feed(source: str, target: str) -> FeedArgs:
         target=target,
         mode="auto",
         allow_source_restart=source == "prod",
+        snapshot_interval_seconds=600,
         refresh_hours=24,
         verify_every_seconds=300,
         ready_seconds=900,

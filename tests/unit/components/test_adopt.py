@@ -147,3 +147,13 @@ def test_what_is_mended_is_adopted(machine: Machine) -> None:
     assert machine.reasons() == ["container `airbyte-db` does not exist"]
     (machine.folder / "no-airbyte-db").rename(machine.folder / "airbyte-db")
     machine.adopt()
+
+
+def test_another_secret_store_is_refused(machine: Machine) -> None:
+    """It does not travel with the database: connectors would come without their passwords."""
+    machine.change("airbyte-server", "env", "SECRET_PERSISTENCE=VAULT\nVAULT_TOKEN=planted\n\n")
+    said = machine.adopt(ok=False).stderr
+    assert "found `airbyte-server` keeps secrets in VAULT\n" in said
+    assert "planted" not in said
+    machine.change("airbyte-server", "env", "SECRET_PERSISTENCE=TESTING_CONFIG_DB_TABLE\n\n")
+    machine.adopt()

@@ -5,8 +5,9 @@ import json
 import pytest
 import yaml
 
+from airbyte import chart_secrets
 from airbyte.chart_values import ExternalDatabase
-from airbyte.versions import CHARTS
+from airbyte.versions import ABCTL_VERSION, CHARTS
 from components import AirbyteAbctl, AirbyteAbctlArgs
 from tests.support import mocks
 from tests.support.mocks import Recorder
@@ -45,7 +46,7 @@ def declare(chart: str, *, prepared: bool) -> Recorder:
     return mocks.declare(build)
 
 
-@pytest.fixture(scope="module", params=["1.8.5", "2.0.17"])
+@pytest.fixture(scope="module", params=list(CHARTS))
 def recorded(request: pytest.FixtureRequest) -> Recorder:
     return declare(request.param, prepared=True)
 
@@ -65,7 +66,7 @@ def test_every_rendering_is_on_the_host(recorded: Recorder) -> None:
         f"{NAME}/{folder}/{file}"
         for folder in FOLDERS | {"prepared"}
         for file in ("values.yaml", "secrets.yaml", "install.args")
-    } | {f"{NAME}/auth.yaml", f"{NAME}/default", "services/abctl"}
+    } | {f"{NAME}/auth.yaml", f"{NAME}/default", f"{NAME}/airbyte", "services/abctl"}
 
 
 def test_one_that_is_never_prepared_has_no_such_rendering() -> None:
@@ -141,3 +142,23 @@ def test_a_changed_file_is_installed_again(recorded: Recorder) -> None:
 
 def test_people_are_told_where_it_is(recorded: Recorder) -> None:
     assert recorded.outputs_of(NAME)["url"] == "https://airbyte.example.com"
+
+
+def test_the_host_has_the_pinned_abctl_before_it_installs(recorded: Recorder) -> None:
+    program = recorded.named(f"{NAME}-program")
+    assert f"hostctl program ensure {ABCTL_VERSION}" in program.inputs["create"]
+    assert program.urn in recorded.named(f"{NAME}-installed").dependencies
+
+
+def test_the_host_is_told_which_airbyte_the_chart_carries(recorded: Recorder) -> None:
+    """It refuses an older one over a newer one."""
+    chart = recorded.outputs_of(NAME)["chart"]
+    assert recorded.named(f"{NAME}-airbyte").inputs["stdin"] == f"{CHARTS[chart].airbyte}\n"
+
+
+def test_tokens_are_good_on_every_airbyte_of_the_deployment(recorded: Recorder) -> None:
+    """17: their key comes from what all of them share, and is not that secret itself."""
+    secret = yaml.safe_load(recorded.named(f"{NAME}-auth").inputs["stdin"])["stringData"]
+    expected = chart_secrets.auth_secret(admin_password="", client_secret="", shared=SECRETS[0])
+    assert secret["jwt-signature-secret"] == expected["stringData"]["jwt-signature-secret"]
+    assert SECRETS[0] not in secret["jwt-signature-secret"]

@@ -69,6 +69,15 @@ def test_beside_an_existing_server_all_is_on_the_hosts_network(existing: Recorde
     assert config(existing)["servers"][0]["host"] == "127.0.0.1"
 
 
+def test_metrics_reach_the_loopback_of_the_host_and_no_further(
+    ours: Recorder, existing: Recorder
+) -> None:
+    (port,) = ours.named("db-migration-agent").inputs["ports"]
+    assert (port["ip"], port["internal"], port["external"]) == ("127.0.0.1", 19187, 19187)
+    assert "ports" not in existing.named("db-migration-agent").inputs
+    assert config(existing)["http"] == {"host": "127.0.0.1", "port": 19187}
+
+
 @pytest.mark.parametrize(
     ("key", "option"),
     [

@@ -34,6 +34,7 @@ def test_the_configuration_is_what_the_script_reads(ours: Recorder) -> None:
     feed = parsed.feeds[0]
     assert feed.slot == "airbyte_migration_core_worker_01"
     assert feed.allow_source_restart is True
+    assert feed.snapshot_interval_seconds == 600
     assert feed.source.host_control is not None
     assert feed.source.host_control.address == "10.0.0.1"
     assert feed.working_database is not None
@@ -41,6 +42,7 @@ def test_the_configuration_is_what_the_script_reads(ours: Recorder) -> None:
     assert feed.working_database.reader_host_control.address == "10.0.0.2"
     known = files(ours)["/etc/db-migration/known_hosts"].inputs["stdin"]
     assert known == f"10.0.0.1 {hosts.KEY}1\n10.0.0.2 {hosts.KEY}2\n"
+    assert (parsed.http.host, parsed.http.port) == ("0.0.0.0", 19187)  # noqa: S104
     assert parsed.cutover is None
     assert [server.name for server in parsed.servers] == ["core-worker-01"]
     assert [instance.name for instance in parsed.instances] == ["airbyte-prod", "standby"]

@@ -116,10 +116,17 @@ def test_the_agents_key_stops_what_the_host_says_airbyte_is(machine: Machine) ->
     machine.ok("forced", original="stop airbyte")
     machine.ok("forced", original="start airbyte")
     assert machine.log == [
-        "docker stop -t 60 airbyte-proxy airbyte-worker",
+        "docker stop -t 5 airbyte-proxy airbyte-worker",
+        "docker ps -q --filter volume=airbyte_workspace",
         "docker start airbyte-worker",
         "docker start airbyte-proxy",
     ]
+
+
+def test_its_database_gets_the_time_to_write_everything_out(machine: Machine) -> None:
+    machine.ok("put", "services/database", "0644", stdin="containers airbyte-db\n")
+    machine.ok("forced", original="stop database")
+    assert machine.log == ["docker stop -t 60 airbyte-db"]
 
 
 def test_stopping_nothing_is_no_error(machine: Machine) -> None:
@@ -155,7 +162,20 @@ def test_status_of_an_empty_host_is_json(machine: Machine) -> None:
         "containers": [],
         "instances": [],
         "compose": "none",
+        "keys": [],
+        "free_bytes": status["free_bytes"],
     }
+    assert status["free_bytes"] > 0
+
+
+def test_status_names_the_keys_that_may_enter(machine: Machine) -> None:
+    """What `release --dry-run` lists of prod's host; a stranger's key is not ours to name."""
+    (machine.folder / ".ssh").mkdir()
+    (machine.folder / ".ssh" / "authorized_keys").write_text("ssh-ed25519 AAAA operator\n")
+    for name in ("tunnel-core-worker-01", "agent-replica"):
+        machine.ok("authorize", name, "restrict", stdin="ssh-ed25519 AAAA x\n")
+    keys = json.loads(machine.ok("forced", original="status"))["keys"]
+    assert keys == ["tunnel-core-worker-01", "agent-replica"]
 
 
 def test_status_names_the_holder(machine: Machine) -> None:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 
-from db_migration import state
+from db_migration.agent import state
+from db_migration.agent.plan import Step
 from db_migration.effects import Effect
-from db_migration.plan import Step
 
 
 @dataclass
@@ -45,6 +46,7 @@ class World:
         }
     )
     types: str = "t"
+    quiet: bool = True
     slot: int | None = None
     slot_lost: bool = False
     retained: int = 0
@@ -64,7 +66,10 @@ class World:
     reader_stopped: bool = False
     intents: set[str] = field(default_factory=set)
     verified: bool = False
-    policy: state.Policy = field(default_factory=lambda: state.Policy(allow_source_restart=True))
+    rest: float = 0.0
+    policy: state.Policy = field(
+        default_factory=lambda: state.Policy(allow_source_restart=True, schema_quiet_seconds=5)
+    )
     memory: dict[str, object] = field(default_factory=dict)
     dropped: list[Db] = field(default_factory=list)
 
@@ -103,6 +108,8 @@ class World:
                 "reader_stopped" in self.intents,
             ),
             verify_due=not self.verified,
+            quiet_seconds=inf if self.quiet else 1.0,
+            rest_seconds=self.rest,
         )
 
     def _source(self) -> state.Source:
@@ -157,6 +164,7 @@ Effects = list[tuple[Effect, Apply]]
 def _create_slot(w: World) -> None:
     assert not (w.subscribed is not None), "a slot is made while a subscription names it"
     assert not (w.slot is not None), "the slot is there already"
+    assert w.quiet, "a copy is begun while the schema moves"
     w.slot, w.slot_lost, w.retained = w.lsn, False, 0
     w.memory["start"] = w.lsn
     w.memory["tables"] = {n: t.fingerprint for n, t in w.tables.items() if t.published}

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from db_migration.cli import app
+from db_migration.cli.app import app
 
 ROOT = Path(__file__).parents[3]
-FEEDS = ("preflight", "prepare", "run", "status", "verify", "release")
+FEEDS = ("preflight", "prepare", "run", "status", "history", "verify", "release")
 SIDES = ("cutover", "failover", "rebuild", "idle")
 VERBS = (*FEEDS, *SIDES)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from db_migration.airbyte_api import AirbyteApi, Connection, Job
-from db_migration.config import InstanceConfig
-from db_migration.connections import Before, judge, seconds_between
+from db_migration.airbytes.api import AirbyteApi, Connection
+from db_migration.airbytes.connections import judge
+from db_migration.airbytes.jobs import Job
+from db_migration.airbytes.touching import Touch, in_flight, kind, may_go, seconds_between
+from db_migration.config import InstanceConfig, SchedulesConfig
 from db_migration.errors import BlockedError, ConfigError, UnreachableError
 
 SECRET = "planted-client-secret"
@@ -30,27 +33,27 @@ def job(number: int, status: str = "succeeded", age: float = 60) -> Job:
 
 
 PROVEN = {
-    "manual": (connection("manual", {}), Before(), None, "manual"),
-    "cron": (connection("cron", CRON), Before(), None, "cron 0 0 * * * ?"),
-    "not due yet": (connection(), Before(job(7)), job(7), "next run at 1970-01-12T14:45:40"),
+    "manual": (connection("manual", {}), None, None, "manual"),
+    "cron": (connection("cron", CRON), None, None, "cron 0 0 * * * ?"),
+    "not due yet": (connection(), job(7), job(7), "next run at 1970-01-12T14:45:40"),
     "overdue, and a job came": (
-        connection(), Before(job(7, age=9000)), job(8, age=1), "job 8 came after the touch"
+        connection(), job(7, age=9000), job(8, age=1), "job 8 came after the touch"
     ),
     "its job still runs": (
-        connection(), Before(job(7, "running", 9000)), job(7, "running", 9000), "job 7 is running"
+        connection(), job(7, "running", 9000), job(7, "running", 9000), "job 7 is running"
     ),
-    "its first job came": (connection(), Before(), job(1, age=1), "job 1 came after the touch"),
+    "its first job came": (connection(), None, job(1, age=1), "job 1 came after the touch"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("one", "before", "last", "proof"), PROVEN.values(), ids=list(PROVEN))
-def test_proofs(one: Connection, before: Before, last: Job | None, proof: str) -> None:
+def test_proofs(one: Connection, before: Job | None, last: Job | None, proof: str) -> None:
     assert judge(one, before, last, works=True, now=NOW).proof.startswith(proof)
 
 
 @pytest.mark.parametrize(("one", "before", "last", "proof"), PROVEN.values(), ids=list(PROVEN))
 def test_nothing_is_proven_without_a_workflow(
-    one: Connection, before: Before, last: Job | None, proof: str
+    one: Connection, before: Job | None, last: Job | None, proof: str
 ) -> None:
     del proof
     found = judge(one, before, last, works=False, now=NOW)
@@ -63,13 +66,50 @@ def test_nothing_is_proven_without_a_workflow(
     [(job(7, age=9000), "overdue since"), (None, "has never run")],
 )
 def test_overdue_without_a_new_job_is_not_scheduled(last: Job | None, said: str) -> None:
-    found = judge(connection(), Before(last), last, works=True, now=NOW)
+    found = judge(connection(), last, last, works=True, now=NOW)
     assert not found.proof
     assert said in found.missing
 
 
+@pytest.mark.parametrize(
+    ("one", "last", "works", "expected"),
+    [
+        (connection(), None, False, Touch.STARTS),
+        (connection(), job(7, age=9000), False, Touch.STARTS),
+        (connection(), job(7, age=9000), True, Touch.STARTS),
+        (connection(), job(7), False, Touch.QUIET),
+        (connection("manual", {}), None, False, Touch.QUIET),
+        (connection("cron", CRON), job(7, age=9000), False, Touch.QUIET),
+        (connection(data={"basicSchedule": {}}), None, False, Touch.QUIET),
+        (connection(), job(7, "running", 9000), True, Touch.LEAVE),
+        (connection("manual", {}), job(7, "incomplete"), True, Touch.LEAVE),
+        (connection(), job(7, "running"), False, Touch.QUIET),
+    ],
+)
+def test_what_a_touch_comes_to(
+    one: Connection, last: Job | None, works: bool, expected: Touch
+) -> None:
+    """A job whose workflow runs is left alone; one without belongs to the fenced side."""
+    assert kind(one, last, works=works, now=NOW) is expected
+
+
+@pytest.mark.parametrize(
+    ("running", "since_last", "goes"),
+    [(0, 0.0, True), (1, 0.0, True), (2, 0.0, False), (9, 9.9, False), (9, 10.0, True)],
+)
+def test_overdue_syncs_begin_a_few_at_a_time(running: int, since_last: float, goes: bool) -> None:
+    pace = SchedulesConfig(running_at_most=2, touch_every_seconds=10)
+    assert may_go(pace, running, since_last) is goes
+
+
+def test_what_was_touched_counts_until_its_job_has_ended() -> None:
+    started = {"never ran": None, "not yet": job(7), "began": job(7), "ended": job(7)}
+    newest = {"not yet": job(7), "began": job(8, "running"), "ended": job(9)}
+    assert in_flight(started, newest, ["began", "somebody else's"]) == 4
+
+
 def test_schedule_without_an_interval_is_named() -> None:
-    found = judge(connection(data={"basicSchedule": {}}), Before(), None, works=True, now=NOW)
+    found = judge(connection(data={"basicSchedule": {}}), None, None, works=True, now=NOW)
     assert "without an interval" in found.missing
     assert seconds_between(connection()) == 3600
 
@@ -174,6 +214,23 @@ def test_no_message_holds_a_secret(api: Callable[[Answer], AirbyteApi]) -> None:
             client.touch("c1")
         assert SECRET not in str(refused.value)
         assert "Bearer" not in str(refused.value)
+
+
+def test_compose_takes_user_and_password(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text(SECRET)
+    compose = InstanceConfig(
+        name="airbyte-prod", kind="compose", host="prod", url="http://198.51.100.11:8000",
+        client_id="airbyte", client_secret_file=tmp_path / "password",
+    )  # fmt: skip
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        login = b64encode(f"airbyte:{SECRET}".encode()).decode()
+        assert request.headers["Authorization"] == f"Basic {login}"
+        assert request.url.path == "/api/v1/jobs/cancel"
+        return httpx.Response(200, json={})
+
+    with AirbyteApi(compose, transport=httpx.MockTransport(answer)) as client:
+        client.cancel(7)
 
 
 def test_instance_without_an_address_is_a_configuration_error() -> None:

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from db_migration.cutover_plan import (
+from db_migration.cutover.plan import (
     Back,
     Seen,
     Step,

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from db_migration import config, plan, standby, state, status
-from db_migration.cutover_plan import Step
-from db_migration.cutover_report import BEGIN, downtime, phases
+from db_migration import config
+from db_migration.agent import plan, state
+from db_migration.cutover.plan import Step
+from db_migration.cutover.report import BEGIN, downtime, phases
 from db_migration.errors import ConfigError
+from db_migration.reporting import status
+from db_migration.sides import standby
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from db_migration.epoch import Epoch
 from db_migration.errors import BlockedError, ExitCode
-from db_migration.failover_plan import Kind, Plan, decide
-from db_migration.failover_state import HostSeen, InstanceSeen, MirrorSeen, Observed, ServerSeen
-from db_migration.hosts import InstanceStatus, Status
+from db_migration.failover.plan import Kind, Plan, decide
+from db_migration.failover.state import HostSeen, InstanceSeen, MirrorSeen, Observed, ServerSeen
+from db_migration.sides.epoch import Epoch
+from db_migration.sides.hosts import InstanceStatus, Status
 
 CW, TBD = "core-worker-01", "intermediary"
 PROD, ABCTL, REPLICA = "airbyte-prod", "airbyte-prod-abctl", "airbyte-prod-backup-replica-2"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from db_migration import hosts
 from db_migration.config import HostControlConfig
 from db_migration.errors import BlockedError, MigrationError, UnreachableError
-from db_migration.hosts import SshHostControl
+from db_migration.sides import hosts
+from db_migration.sides.hosts import SshHostControl
 
 STATUS = """{"host":"prod","marker":{"deployment":"lab","stage":"v2"},
  "containers":[{"name":"airbyte-db","status":"Up 2 hours"}],
@@ -99,5 +99,5 @@ def test_installing_may_take_as_long_as_helm_waits(verb: str, seconds: int) -> N
 
 def test_dead_host_costs_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = ssh(tmp_path, monkeypatch, "true").command("status")
-    assert "ConnectTimeout=3" in line
+    assert "ConnectTimeout=2" in line
     assert line[-1] == "status"

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from db_migration import plan, state
+from db_migration.agent import plan, state
+from db_migration.agent.plan import Step
 from db_migration.errors import BlockedError
-from db_migration.plan import Step
 from tests.unit.db_migration.model import Db, World, effects
 
 MOST_STEPS = 60
@@ -222,10 +222,35 @@ def test_restart_needs_permission() -> None:
         plan.next_step(world.observe())
 
 
-def test_snapshot_mode_does_not_pretend() -> None:
-    world = World(policy=state.Policy(snapshot_only=True))
-    with pytest.raises(BlockedError, match="not built yet"):
-        plan.next_step(world.observe())
+@pytest.mark.parametrize("start", STARTS)
+def test_no_copy_is_begun_while_the_schema_moves(start: Callable[[], World]) -> None:
+    world = start()
+    readable = world.mirror
+    world.quiet = False
+    run(world)
+    assert world.mirror is readable or world.mirror.mark is not None
+    world.quiet = True
+    run(world)
+    assert_converged(world)
+
+
+def test_mirror_stays_as_it_was_through_an_upgrade() -> None:
+    world = upgraded()
+    world.quiet = False
+    before = world.mirror
+    run(world)
+    assert world.mirror is before
+    assert world.subscribed is None
+    assert world.slot is None
+    assert "quiet for 5 s" in plan.next_step(world.observe()).why
+
+
+def test_copy_that_failed_rests() -> None:
+    world = prepared()
+    world.rest = 8.0
+    run(world)
+    assert world.slot is None
+    assert "failed" in plan.next_step(world.observe()).why
 
 
 def test_foreign_mirror_is_not_touched() -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db_migration import dump, hashing, marks, sequences, state, status
-from db_migration.catalog import Column, Sequence, Table
+from db_migration.agent import state
 from db_migration.config import HostControlConfig
 from db_migration.effects import Effect
-from db_migration.hosts import SshHostControl, deadline
+from db_migration.following import marks
+from db_migration.reporting import status
+from db_migration.seeding import dump
+from db_migration.sides.hosts import SshHostControl, deadline
 
 DUMP = """
 SET statement_timeout = 0;
@@ -39,37 +41,6 @@ def test_dump_is_split_at_its_headers() -> None:
     ]
     assert "ADD CONSTRAINT jobs_pkey" in found[0].text
     assert "CREATE INDEX" not in found[0].text
-
-
-def test_every_column_counts_with_its_position() -> None:
-    columns = [Column("a", "text", "text"), Column("b", "text", "text")]
-    table = Table("public", 'odd"name', "d", True, True, 0)
-    text = hashing.table_sum(table, columns).as_string()
-    assert '"odd""name"' in text
-    assert 'hashtextextended("a"::text COLLATE "C", 1)' in text
-    assert 'hashtextextended("b"::text COLLATE "C", 2)' in text
-
-
-def sequence(last: int | None, increment: int = 1) -> Sequence:
-    return Sequence("public", "jobs_id_seq", last, increment, 2**63 - 1)
-
-
-@given(st.integers(1, 10**12), st.integers(1, 10**12), st.integers(2, 10**6))
-def test_sequence_is_never_left_behind(there: int, here: int, margin: int) -> None:
-    late = sequences.behind([sequence(there)], [sequence(here)], margin)
-    after = late["public.jobs_id_seq"][1] if late else here
-    assert after >= there + margin // 2
-    assert after >= here or late
-
-
-def test_sequences_that_need_nothing() -> None:
-    assert sequences.behind([sequence(None)], [sequence(None)], 100) == {}
-    assert sequences.behind([sequence(-5, -1)], [sequence(None)], 100) == {}
-    assert sequences.behind([sequence(5)], [], 100) == {}
-    assert list(sequences.behind([sequence(5)], [sequence(None)], 100)) == ["public.jobs_id_seq"]
-    small = Sequence("public", "small", 90, 1, 100)
-    assert sequences.behind([small], [small], 1000)["public.small"][1] == 100
-    assert sequences.behind([small], [Sequence("public", "small", 100, 1, 100)], 1000) == {}
 
 
 @given(st.text())

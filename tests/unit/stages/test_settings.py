@@ -108,6 +108,30 @@ def test_an_adopted_prod_needs_no_images_and_no_basic_auth(stack: str) -> None:
     assert loaded.hosts["prod"].host_key == stack_files.host_key(2211)
 
 
+def test_an_unknown_chart_is_taken_on_the_owners_word() -> None:
+    draft = Draft("v1")
+    draft.change("replica", chartVersion="2.3.0", chartAirbyte="2.3.0")
+    loaded = accepted(draft)
+    assert loaded.copy is not None
+    assert loaded.copy.replica.chart.airbyte == "2.3.0"
+
+
+def test_an_unknown_release_is_adopted_on_the_owners_word() -> None:
+    draft = Draft("v1")
+    draft.change(PROD, mode="adopt", version="0.62.4", acceptVersion=True)
+    draft.unset_secret("prodBasicAuthPassword")
+    assert accepted(draft).prod.version == "0.62.4"
+
+
+def test_a_release_with_a_stop_on_its_way_is_told_so() -> None:
+    draft = Draft("v1")
+    draft.change(PROD, mode="adopt", version="0.30.0", acceptVersion=True)
+    draft.unset_secret("prodBasicAuthPassword")
+    (problem,) = refused(draft).problems
+    assert problem.key == "prod.version"
+    assert "has run 0.32.0-alpha, then 0.37.0-alpha" in problem.needed
+
+
 def test_all_mistakes_of_v2_are_told_at_once() -> None:
     draft = Draft("v2").put("cutover", "maybe").without_feed("core-worker-01", "intermediary")
     draft.change("intermediary", host="prod")

@@ -1,0 +1,1 @@
+"""Benchmarks: ours against its peers on one generated Airbyte-shaped database."""

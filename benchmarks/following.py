@@ -1,0 +1,181 @@
+"""Lag at fixed rates of writes, and what a feed costs the writer.
+
+Writers keep to a schedule (open loop): a stalled write makes the next ones late, and is counted.
+Arrival is stamped on the mirror by a trigger, the commit by prod's server (track_commit_timestamp),
+both in the clock of the same machine: how late the writer hears of his commit does not count.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from benchmarks import ours
+from benchmarks.methods import World
+from benchmarks.statistics import percentile
+from db_migration.agent.agent import Agent
+from db_migration.agent.plan import Step
+
+WRITERS = 4
+DRAIN_SECONDS = 60.0
+INSERT = (
+    "INSERT INTO jobs (config_type, scope, config, status, created_at) VALUES "
+    "('sync', 'benchmark', '{\"attempt\": 1}', 'running', now()) RETURNING id"
+)
+STAMP = """
+CREATE TABLE IF NOT EXISTS arrived (id bigint, at double precision);
+GRANT INSERT ON arrived TO PUBLIC;
+CREATE OR REPLACE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO public.arrived VALUES (NEW.id, extract(epoch FROM clock_timestamp()));
+    RETURN NULL; END $$;
+DROP TRIGGER IF EXISTS stamp ON jobs;
+CREATE TRIGGER stamp AFTER INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION stamp();
+ALTER TABLE jobs ENABLE REPLICA TRIGGER stamp;
+TRUNCATE arrived;
+"""
+COMMITTED = """
+SELECT id, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 FROM jobs
+WHERE id = ANY(%s)
+"""
+
+
+def follow(config: Path) -> None:
+    """Let an agent seed and subscribe, until nothing is left to do."""
+    agent = Agent(ours.load(config))
+    while agent.attempt(frozenset(Step) - {Step.VERIFY}) != Step.WAIT:
+        continue
+
+
+@dataclass
+class Written:
+    """What the writers saw: seconds of each write from when it was due, and the rows' ids."""
+
+    took: list[float] = field(default_factory=list)
+    acknowledged: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Writes a second that were in fact made."""
+        return len(self.took) / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Lag:
+    """Milliseconds from the commit on prod to the row's arrival on the mirror."""
+
+    asked: int
+    rate: float
+    p50: float
+    p99: float
+    most: float
+    missing: int
+
+
+def write(dsn: str, rate: float, seconds: float) -> Written:
+    """Insert `rate` rows a second, each in a transaction of its own."""
+    written = Written()
+    lock = threading.Lock()
+    begin = time.time() + 0.2
+
+    def writer(number: int) -> None:
+        took: list[float] = []
+        acknowledged: list[int] = []
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            due = begin + number / rate
+            while due < begin + seconds:
+                time.sleep(max(0.0, due - time.time()))
+                found = connection.execute(INSERT).fetchone()
+                took.append(time.time() - due)
+                acknowledged += [found[0]] if found else []
+                due += WRITERS / rate
+        with lock:
+            written.took += took
+            written.acknowledged += acknowledged
+
+    threads = [threading.Thread(target=writer, args=(number,)) for number in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    written.seconds = time.time() - begin
+    return written
+
+
+def lag_at(world: World, rate: int, seconds: float) -> Lag:
+    """Write at a rate, wait until all has arrived, and compare the clocks."""
+    world.target.run(STAMP, ours.MIRROR)
+    written = write(world.source.dsn(world.database), rate, seconds)
+    wanted = len(written.acknowledged)
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while time.monotonic() < deadline:
+        if world.target.value("SELECT count(*) FROM arrived", ours.MIRROR) >= wanted:
+            break
+        time.sleep(0.1)
+    with world.target.connect(ours.MIRROR) as connection:
+        arrived = dict(connection.execute("SELECT id, at FROM arrived").fetchall())
+    with world.source.connect(world.database) as connection:
+        committed = dict(connection.execute(COMMITTED, (written.acknowledged,)).fetchall())
+    return judge(rate, written, committed, arrived)
+
+
+def judge(
+    asked: int, written: Written, committed: Mapping[int, float], arrived: Mapping[int, float]
+) -> Lag:
+    """Return the percentiles of the rows that have arrived, and how many have not."""
+    lags = [
+        (arrived[row] - committed[row]) * 1000 for row in written.acknowledged if row in arrived
+    ]
+    return Lag(
+        asked=asked,
+        rate=written.rate,
+        p50=percentile(lags, 0.5),
+        p99=percentile(lags, 0.99),
+        most=max(lags),
+        missing=len(written.acknowledged) - len(lags),
+    )
+
+
+def slowdown(world: World, rate: float, seconds: float, pairs: int) -> dict[str, list[float]]:
+    """Return the median milliseconds of a write, with the feed attached and without, in pairs."""
+    found: dict[str, list[float]] = {"attached": [], "detached": []}
+    for number in range(pairs):
+        order: Sequence[str] = ("attached", "detached") if number % 2 else ("detached", "attached")
+        for how in order:
+            with _feed(world, on=how == "attached"):
+                written = write(world.source.dsn(world.database), rate, seconds)
+            found[how].append(percentile(written.took, 0.5) * 1000)
+    return found
+
+
+@contextmanager
+def _feed(world: World, *, on: bool) -> Iterator[None]:
+    """Have the subscription enabled or not, and leave it enabled."""
+    alter = sql.SQL("ALTER SUBSCRIPTION {} {}")
+    name = sql.Identifier(ours.SLOT)
+    with world.target.connect(ours.MIRROR) as connection:
+        if not on:
+            connection.execute(alter.format(name, sql.SQL("DISABLE")))
+            _until_active(world, wanted=False)
+        try:
+            yield
+        finally:
+            connection.execute(alter.format(name, sql.SQL("ENABLE")))
+            _until_active(world, wanted=True)
+
+
+def _until_active(world: World, *, wanted: bool) -> None:
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while time.monotonic() < deadline:
+        if world.source.value("SELECT bool_or(active) FROM pg_replication_slots") is wanted:
+            return
+        time.sleep(0.05)
+    msg = f"the feed's slot is not {'active' if wanted else 'free'}"
+    raise TimeoutError(msg)

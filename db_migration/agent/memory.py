@@ -1,0 +1,44 @@
+"""What one agent learns over time. Losing it costs time, never safety: no step relies on it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from math import inf
+
+from db_migration.following.heartbeat import Heartbeat
+from db_migration.following.schema_watch import SchemaMemory
+
+FIRST_REST_SECONDS = 1.0
+LONGEST_REST_SECONDS = 300.0
+
+
+@dataclass
+class Memory:
+    """The source's schema as last read, the measured lag, and copies that failed."""
+
+    schema: SchemaMemory = field(default_factory=SchemaMemory)
+    heartbeat: Heartbeat | None = None
+    failed_copies: int = 0
+    _rest_until: float = -inf
+
+    def follow(self, *, on: bool) -> None:
+        """Have the lag measured, or not, where somebody measures it."""
+        if self.heartbeat is not None:
+            self.heartbeat.follow(on=on)
+
+    def copy_failed(self) -> None:
+        """Let the next attempt wait, twice as long each time: a copy fills the target's disk and
+        burdens prod before it fails.
+        """
+        rest = min(FIRST_REST_SECONDS * 2**self.failed_copies, LONGEST_REST_SECONDS)
+        self.failed_copies += 1
+        self._rest_until = time.monotonic() + rest
+
+    def copy_succeeded(self) -> None:
+        """Begin to count anew."""
+        self.failed_copies, self._rest_until = 0, -inf
+
+    def rest_seconds(self) -> float:
+        """Say how long the next attempt still has to wait."""
+        return max(0.0, self._rest_until - time.monotonic())

@@ -1,0 +1,262 @@
+"""Look at both servers and say what is there; changes nothing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import Any
+
+import psycopg
+
+from db_migration import catalog
+from db_migration.agent import observe_source, observe_working, plan, state
+from db_migration.agent.memory import Memory
+from db_migration.config import Mode
+from db_migration.context import Context
+from db_migration.errors import MigrationError, NoRoomError, UnreachableError
+from db_migration.following import marks, sequences
+from db_migration.journal import Journal
+from db_migration.postgres import Connection, Endpoint, row, rows, run, value
+from db_migration.sides import epoch, standby
+from db_migration.snapshots import look as snapshot_look
+from db_migration.snapshots import plan as snapshot_plan
+
+
+@dataclass
+class Sight:
+    """What was seen: the planner's part, and what only people need."""
+
+    planner: state.Observed
+    unreachable: list[MigrationError] = field(default_factory=list)
+    lag: dict[str, Any] | None = None
+    schema: dict[str, Any] | None = None
+    worker: bool = False
+    unsynced: list[str] = field(default_factory=list)
+    apply_errors: int = 0
+    cause: MigrationError | None = None
+    """Why the subscription's worker does not run, if that could be found out."""
+    working: dict[str, Any] | None = None
+    verification: dict[str, Any] | None = None
+    choice: snapshot_plan.Choice | None = None
+    snapshot: dict[str, Any] | None = None
+    """In snapshot mode: age, next copy, cost."""
+
+
+def look(
+    context: Context,
+    journal: Journal,
+    *,
+    stalled: bool = False,
+    known: state.Active | None = None,
+    memory: Memory | None = None,
+) -> Sight:
+    """Observe the feed; a server that does not answer becomes None.
+
+    Whether the subscription is stalled only shows over time, so the caller has to know it; and
+    which epoch the target's server knew when it last answered. A feed that has to wait looks no
+    further: its source may be dead for good.
+    """
+    memory = memory or Memory()
+    sight = _who_is_active(context, journal, known)
+    first = sight.planner
+    if sight.unreachable and first.active is None and context.config.servers:
+        return sight
+    if plan.not_live(first) or plan.paused(first):
+        memory.follow(on=False)
+        return sight
+    seen_source, sequences_there = _source(context, memory, sight)
+    try:
+        with context.control.connect() as connection:
+            intent = _intent(journal, connection)
+            last = journal.last_verification(connection)
+            seen_target = target(context, connection, sequences_there, sight, stalled=stalled)
+            sight.snapshot = snapshot_look.look(context.feed, connection, seen_target.mirror)
+    except (UnreachableError, psycopg.OperationalError) as error:
+        sight.unreachable.append(_as_unreachable("target", error))
+        seen_target, intent, last = None, state.Intent(), None
+    sight.verification = last[0] if last else None
+    due = last is None or last[1] >= context.config.verify_every_seconds
+    sight.planner = replace(
+        first,
+        source=seen_source,
+        target=seen_target,
+        intent=intent,
+        verify_due=due,
+        copy_due=sight.snapshot is not None and not sight.snapshot["next_in_seconds"],
+        quiet_seconds=memory.schema.quiet_seconds(time.monotonic()),
+        rest_seconds=memory.rest_seconds(),
+    )
+    _measure(sight, memory)
+    return sight
+
+
+def _source(
+    context: Context, memory: Memory, sight: Sight
+) -> tuple[state.Source | None, list[catalog.Sequence]]:
+    """Look at the source, and where its sequences stand."""
+    try:
+        with context.owner.connect() as connection:
+            seen = observe_source.source(context, connection, memory, policy(context))
+            return seen, catalog.sequences(connection)
+    except (UnreachableError, psycopg.OperationalError) as error:
+        sight.unreachable.append(_as_unreachable("source", error))
+        return None, []
+
+
+def _measure(sight: Sight, memory: Memory) -> None:
+    """Have the lag measured while there is a subscription, and say what its schema lacks."""
+    seen = sight.planner
+    mark = seen.target.mirror.mark if seen.target is not None else None
+    sight.choice = snapshot_plan.chosen(seen)
+    if sight.choice is None or sight.choice.mode is not Mode.SNAPSHOT:
+        sight.snapshot = None
+    if seen.target is not None:
+        follows = seen.target.subscription is not None and not seen.intent.released
+        memory.follow(on=follows)
+    sight.lag = memory.heartbeat.lag() if memory.heartbeat is not None else None
+    sight.schema = {
+        "change": snapshot_plan.schema_changed(mark, seen.source) if mark and seen.source else None,
+        "quiet_seconds": seen.quiet_seconds if seen.quiet_seconds < inf else None,
+        "waits_for": plan.holds_copy(seen),
+        "failed_copies": memory.failed_copies,
+    }
+
+
+def _who_is_active(context: Context, journal: Journal, known: state.Active | None) -> Sight:
+    """Ask the target's own server for the epoch, and for what keeps the feed still."""
+    sight = Sight(state.Observed(None, None, policy(context, known), active=known))
+    intent = state.Intent()
+    if context.config.servers:
+        try:
+            with context.control.connect() as connection:
+                now = epoch.here(context.config, connection)
+                known = state.Active(now.epoch, now.database, now.airbyte)
+                intent = _intent(journal, connection)
+        except (UnreachableError, psycopg.OperationalError) as error:
+            sight.unreachable += [_as_unreachable("target", error)] if known is None else []
+    sight.planner = replace(
+        sight.planner,
+        policy=policy(context, known),
+        intent=intent,
+        active=known,
+        source_name=context.feed.source.name,
+    )
+    return sight
+
+
+def _intent(journal: Journal, connection: Connection) -> state.Intent:
+    noted = journal.intents(connection)
+    return state.Intent(
+        released="released" in noted,
+        cutting_over="cutting_over" in noted,
+        restarting_source="restart_source" in noted,
+        reader_stopped="reader_stopped" in noted,
+    )
+
+
+def _as_unreachable(side: str, error: Exception) -> MigrationError:
+    if isinstance(error, MigrationError):
+        return error
+    return UnreachableError(
+        found=f"the {side} broke the connection ({type(error).__name__})",
+        needed=f"a {side} that answers",
+        way_out="look at the server and at the tunnel; this is tried again by itself",
+    )
+
+
+def policy(context: Context, active: state.Active | None = None) -> state.Policy:
+    """Return what the configuration allows, as the planner reads it."""
+    feed, working = context.feed, context.feed.working_database
+    return state.Policy(
+        allow_source_restart=feed.allow_source_restart and context.source_host is not None,
+        max_retained_bytes=feed.max_retained_wal_bytes,
+        mode=feed.mode,
+        can_stop_reader=working is not None and standby.host(context, active) is not None,
+        schema_quiet_seconds=context.config.schema_quiet_seconds,
+    )
+
+
+def target(
+    context: Context,
+    connection: Connection,
+    source_sequences: list[catalog.Sequence],
+    sight: Sight,
+    *,
+    stalled: bool = False,
+) -> state.Target:
+    """Observe the target's server from its control database."""
+    comments = marks.of_databases(connection)
+    name = context.feed.target.database
+    mirror = database(context.mirror, comments)
+    subscription = _subscription(context, connection, sight, stalled=stalled)
+    behind = False
+    if subscription is not None and mirror.mark is not None:
+        with context.mirror.connect() as inside:
+            there = catalog.sequences(inside)
+            behind = bool(sequences.behind(source_sequences, there, context.feed.sequence_margin))
+            sight.unsynced = _unsynced(inside, context.feed.slot)
+    return state.Target(
+        mirror=mirror,
+        seed=database(context.seed, comments),
+        old_mirror=state.Database(
+            exists=context.old_mirror_name in comments,
+            mark=marks.mirror_mark(comments.get(context.old_mirror_name)),
+        ),
+        subscription=subscription if name in comments else None,
+        sequences_behind=behind,
+        working=observe_working.working(context, connection, comments, sight),
+    )
+
+
+def database(endpoint: Endpoint, comments: dict[str, str | None]) -> state.Database:
+    """Observe one database; looks inside only when it has no mark."""
+    if endpoint.database not in comments:
+        return state.Database()
+    mark = marks.mirror_mark(comments[endpoint.database])
+    return state.Database(
+        exists=True, mark=mark, empty=mark is None and observe_working.is_empty(endpoint)
+    )
+
+
+def _subscription(
+    context: Context, connection: Connection, sight: Sight, *, stalled: bool
+) -> state.Subscription | None:
+    found = row(
+        connection,
+        """
+        SELECT s.subenabled, w.pid IS NOT NULL, coalesce(e.apply_error_count, 0)
+        FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
+        LEFT JOIN pg_stat_subscription w ON w.subid = s.oid AND w.worker_type = 'apply'
+        LEFT JOIN pg_stat_subscription_stats e ON e.subid = s.oid
+        WHERE s.subname = %s AND d.datname = %s
+        """,
+        (context.feed.slot, context.feed.target.database),
+    )
+    if found is None:
+        return None
+    sight.worker, sight.apply_errors = found[1], found[2]
+    if found[0] and not found[1]:
+        sight.cause = no_room(context, connection)
+    return state.Subscription(enabled=found[0], stalled=stalled)
+
+
+def no_room(context: Context, connection: Connection) -> MigrationError | None:
+    """Try whether the target's disk takes a few megabytes: its worker fails without telling us."""
+    try:
+        with connection.transaction():
+            run(connection, "SET LOCAL work_mem = '64kB'")
+            value(connection, "SELECT count(*) FROM generate_series(1, 200000)")
+    except psycopg.errors.DiskFull as error:
+        return NoRoomError(context.mirror.label, str(error.diag.message_primary))
+    return None
+
+
+def _unsynced(connection: Connection, name: str) -> list[str]:
+    found = rows(
+        connection,
+        "SELECT r.srrelid::regclass::text FROM pg_subscription_rel r "
+        "JOIN pg_subscription s ON s.oid = r.srsubid WHERE s.subname = %s AND r.srsubstate <> 'r'",
+        (name,),
+    )
+    return [table for (table,) in found]

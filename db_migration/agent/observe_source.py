@@ -1,0 +1,88 @@
+"""Look at the source as the owner of its tables; changes nothing."""
+
+from __future__ import annotations
+
+import time
+
+from db_migration import catalog
+from db_migration.agent import state
+from db_migration.agent.memory import Memory
+from db_migration.config import PUBLICATION, Mode
+from db_migration.context import Context
+from db_migration.errors import UnreachableError
+from db_migration.postgres import Connection, row, rows, value
+from db_migration.snapshots import plan as snapshot_plan
+
+
+def source(
+    context: Context, connection: Connection, memory: Memory, allowed: state.Policy
+) -> state.Source:
+    """Observe the source, as the owner of its tables."""
+    wal_level, fixed = rows(
+        connection,
+        "SELECT setting, source = 'command line' FROM pg_settings WHERE name = 'wal_level'",
+    )[0]
+    # The file of a server of ours is not for us to read, and its `wal_level` is set from the start.
+    configured = wal_level == "logical" or value(
+        connection,
+        "SELECT setting FROM pg_file_settings WHERE name = 'wal_level' ORDER BY seqno DESC LIMIT 1",
+    )
+    publication = value(
+        connection, "SELECT true FROM pg_publication WHERE pubname = %s", (PUBLICATION,)
+    )
+    schema = memory.schema.look(connection, time.monotonic())
+    return state.Source(
+        wal_level=wal_level,
+        wal_level_configured=configured if isinstance(configured, str) else wal_level,
+        wal_level_fixed=fixed,
+        role_ready=role_ready(context, connection, wal_level, allowed),
+        wal_bounded=catalog.wal_bounded(connection),
+        publication=bool(publication),
+        tables=schema.tables,
+        types=schema.types,
+        slot=slot(connection, context.feed.slot),
+    )
+
+
+def role_ready(
+    context: Context, connection: Connection, wal_level: str, allowed: state.Policy
+) -> bool:
+    """Tell whether the feed's role exists, enters, reads every table, and replicates if it has
+    to.
+    """
+    follows = snapshot_plan.choose(allowed, wal_level).mode
+    complete = value(
+        connection,
+        """
+        SELECT r.rolcanlogin AND (r.rolreplication OR r.rolsuper OR %s) AND NOT EXISTS (
+            SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind IN ('r', 'S') AND c.relpersistence = 'p'
+              AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+              AND NOT CASE c.relkind WHEN 'r' THEN has_table_privilege(r.oid, c.oid, 'SELECT')
+                      ELSE has_sequence_privilege(r.oid, c.oid, 'SELECT') END)
+        FROM pg_roles r WHERE r.rolname = %s
+        """,
+        (follows is not Mode.LOGICAL, context.reader.login.user),
+    )
+    if not complete:
+        return False
+    try:
+        with context.reader.connect():
+            return True
+    except UnreachableError:
+        return False
+
+
+def slot(connection: Connection, name: str) -> state.Slot | None:
+    """Observe our slot."""
+    found = row(
+        connection,
+        """
+        SELECT confirmed_flush_lsn::text, coalesce(wal_status = 'lost', false) OR restart_lsn IS
+        NULL,
+               coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint
+        FROM pg_replication_slots WHERE slot_name = %s
+        """,
+        (name,),
+    )
+    return state.Slot(found[0] or "", found[1], found[2]) if found else None

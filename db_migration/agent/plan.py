@@ -1,0 +1,349 @@
+"""The planner: what was observed -> the one next step. Pure: no clock, no I/O, no memory.
+
+The agent observes, asks `next_step`, carries out that one step and observes again. It may be killed
+before, inside or after any step, and the databases may change under it: only what is observed
+counts.
+
+Invariants (each is tested at every prefix of every plan):
+
+1. Nothing is published before it has a replica identity: prod's own UPDATE and DELETE never fail.
+2. A subscription is only made in a database whose mark names the slot's very starting point, so
+   that copy and stream meet without a gap and without an overlap.
+3. No slot is made while a subscription still names it: an old copy never eats a new slot's changes.
+4. A slot that nothing can follow from is dropped at once: prod never keeps WAL for nobody.
+5. The mirror is replaced by rename only, by a complete copy; a database that is neither empty nor
+   marked as ours is never dropped, renamed or written to.
+6. The working database is never replaced under a connected Airbyte.
+7. A feed whose source is not the active database does nothing at all.
+8. No copy is begun while the source's schema moves: an upgrade is one new copy, not forty.
+"""
+
+# size: one plan, read from top to bottom in one place
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from db_migration.agent.state import (
+    Database,
+    Mark,
+    Observed,
+    Policy,
+    Source,
+    Subscription,
+    Target,
+    Working,
+)
+from db_migration.errors import BlockedError
+
+
+class Step(StrEnum):
+    """What the agent can do next."""
+
+    WAIT = "wait"
+    DROP_SLOT = "drop_slot"
+    CREATE_ROLE = "create_role"
+    BOUND_WAL = "bound_wal"
+    SET_WAL_LEVEL = "set_wal_level"
+    RESTART_SOURCE = "restart_source"
+    START_SOURCE = "start_source"
+    FORGET_RESTART = "forget_restart"
+    PUBLISH = "publish"
+    DROP_SEED = "drop_seed"
+    SEED = "seed"
+    SNAPSHOT = "snapshot"
+    SWAP_SNAPSHOT = "swap_snapshot"
+    SWAP_MIRROR = "swap_mirror"
+    DROP_OLD_MIRROR = "drop_old_mirror"
+    SUBSCRIBE = "subscribe"
+    ENABLE = "enable"
+    RECONNECT = "reconnect"
+    DROP_SUBSCRIPTION = "drop_subscription"
+    ADD_TABLES = "add_tables"
+    ADVANCE_SEQUENCES = "advance_sequences"
+    DROP_OLD_WORKING = "drop_old_working"
+    DROP_NEXT_WORKING = "drop_next_working"
+    CLONE_WORKING = "clone_working"
+    SWAP_WORKING = "swap_working"
+    ADMIT_READER = "admit_reader"
+    START_READER = "start_reader"
+    VERIFY = "verify"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A step and, for people, why it is the next one."""
+
+    step: Step
+    why: str
+
+
+def next_step(seen: Observed) -> Decision:
+    """Return the next step of logical mode; raise BlockedError when only a person can go on.
+
+    db_migration/snapshots/plan.py chooses the mode.
+    """
+    return first(seen) or _log_for_a_slot(seen) or _copy(seen) or _follow(seen)
+
+
+def first(seen: Observed) -> Decision | None:
+    """Return what comes before any copy, in whichever mode."""
+    if seen.intent.released:
+        return Decision(Step.WAIT, "the feed is released; `db-migration prepare` takes it up again")
+    waits = not_live(seen) or paused(seen)
+    if waits:
+        return Decision(Step.WAIT, waits)
+    return _admission(seen) or _source_first(seen) or _prepare(seen)
+
+
+def not_live(seen: Observed) -> str | None:
+    """Say why the feed has nothing to do: another database than its source is active."""
+    active = seen.active
+    if active is None or active.database == seen.source_name:
+        return None
+    return f"the active database is {active.database} (epoch {active.epoch})"
+
+
+def paused(seen: Observed) -> str | None:
+    """Say why the feed must keep still for a moment."""
+    if not seen.intent.cutting_over:
+        return None
+    return "a cut-over was begun: `cutover` ends it, `cutover --abort` takes it back"
+
+
+def _admission(seen: Observed) -> Decision | None:
+    """Let the standby Airbyte in, and nobody else; of a database that was prod's, nobody."""
+    working = seen.target.working if seen.target is not None else None
+    if working is None or not working.admission_due:
+        return None
+    return Decision(Step.ADMIT_READER, "another Airbyte may enter here than the one standing by")
+
+
+def _source_first(seen: Observed) -> Decision | None:
+    """Put prod's health before the copy."""
+    source = seen.source
+    if source is None and seen.intent.restarting_source:
+        return Decision(Step.START_SOURCE, "the source was stopped for `wal_level` and is not back")
+    if source is None:
+        return Decision(Step.WAIT, "the source does not answer; trying again")
+    if source.slot and source.slot.retained_bytes > seen.policy.max_retained_bytes:
+        return Decision(Step.DROP_SLOT, "the slot keeps more WAL on the source than is allowed")
+    for name, table in sorted(source.tables.items()):
+        if table.published and not table.has_identity:
+            return Decision(Step.PUBLISH, f"prod can not update {name}: published, no identity")
+    if seen.intent.restarting_source and source.wal_level == "logical":
+        return Decision(Step.FORGET_RESTART, "the source is back with `wal_level = logical`")
+    return None
+
+
+def _prepare(seen: Observed) -> Decision | None:
+    """Make the source fit for a feed; changes nothing while the target can not be reached."""
+    source, target = seen.source, seen.target
+    if target is None:
+        return Decision(Step.WAIT, "the target does not answer; trying again")
+    if source is None:
+        return Decision(Step.WAIT, "the source does not answer; trying again")
+    if not target.mirror.exists and not target.seed.exists:
+        raise BlockedError(
+            found="the mirror database is not there",
+            needed="a mirror database, empty, owned by the feed's role",
+            way_out="run `pulumi up`, which declares it (by hand: db_migration/target_setup.sql)",
+        )
+    _refuse_foreign(target.mirror)
+    if not source.role_ready:
+        return Decision(Step.CREATE_ROLE, "the feed's role on the source is missing or incomplete")
+    return None
+
+
+def _log_for_a_slot(seen: Observed) -> Decision | None:
+    """Have the source write a log that can be followed, and bound what is kept of it."""
+    if seen.source is None:
+        return None
+    return _wal_level(seen.source, seen.policy) or _wal_bound(seen.source)
+
+
+def _wal_bound(source: Source) -> Decision | None:
+    """Bound what a slot may keep, before there is one."""
+    if source.wal_bounded:
+        return None
+    return Decision(Step.BOUND_WAL, "nothing keeps a forgotten slot from filling prod's disk")
+
+
+def _refuse_foreign(mirror: Database) -> None:
+    """Keep away from a mirror that holds what we did not put there."""
+    if mirror.exists and mirror.mark is None and not mirror.empty:
+        raise BlockedError(
+            found="the mirror database holds tables and has no mark of ours",
+            needed="an empty mirror database, or one that this script made",
+            way_out="move that data elsewhere, or name another mirror database",
+        )
+
+
+def _wal_level(source: Source, policy: Policy) -> Decision | None:
+    """Bring the source to `wal_level = logical`, as far as that is allowed."""
+    if source.wal_level == "logical":
+        return None
+    if source.wal_level_fixed or not policy.allow_source_restart:
+        why = (
+            "set on its command line"
+            if source.wal_level_fixed
+            else "`allow_source_restart` is false"
+        )
+        raise BlockedError(
+            found=f"the source runs with `wal_level = {source.wal_level}`, {why}",
+            needed="`wal_level = logical` on the source",
+            way_out="set `allow_source_restart: true` and prod's database is restarted once, or "
+            "set it yourself and restart; `mode: snapshot` needs no restart",
+        )
+    if source.wal_level_configured != "logical":
+        return Decision(Step.SET_WAL_LEVEL, f"`wal_level` is `{source.wal_level}`")
+    return Decision(Step.RESTART_SOURCE, "`wal_level = logical` is set and waits for a restart")
+
+
+def _resumable(database: Database, source: Source) -> bool:
+    """Tell whether the slot still stands at the very point where this copy was taken."""
+    mark, slot = database.mark, source.slot
+    if mark is None or slot is None or slot.lost or slot.confirmed_lsn != mark.lsn:
+        return False
+    return not changed(mark, source)
+
+
+def changed(mark: Mark, source: Source) -> str | None:
+    """Say what the source has changed since the copy was made, so that it can not follow."""
+    if mark.types != source.types:
+        return "a type has changed on the source"
+    if mark.snapshot is not None:
+        return "it shows a snapshot, and no slot starts there"
+    for name, fingerprint in sorted(mark.tables.items()):
+        table = source.tables.get(name)
+        if table is None or table.fingerprint != fingerprint:
+            return f"table {name} has changed on the source"
+        if not source.publication or not table.published:
+            return f"table {name} is not published any more"
+    return None
+
+
+def _copy(seen: Observed) -> Decision | None:  # noqa: PLR0911 - a list of cases, first match wins
+    """Bring about a mirror with an enabled subscription."""
+    source, target = seen.source, seen.target
+    if source is None or target is None:
+        return None
+    if target.subscription is not None:
+        return _judge_subscription(source, target, target.subscription)
+    if _resumable(target.mirror, source):
+        return Decision(
+            Step.SUBSCRIBE, "the mirror is a complete copy and its slot stands where it was taken"
+        )
+    if _resumable(target.seed, source):
+        if target.old_mirror.exists:
+            return Decision(Step.DROP_OLD_MIRROR, "the name for the replaced mirror is taken")
+        return Decision(Step.SWAP_MIRROR, "the new copy is complete")
+    if source.slot:
+        return Decision(Step.DROP_SLOT, "no copy can be followed from this slot")
+    if target.seed.exists:
+        return Decision(Step.DROP_SEED, "what is there of a new copy can not be completed")
+    held = holds_copy(seen)
+    if held:
+        return Decision(Step.WAIT, held)
+    if not source.publication or not _all_published(source):
+        return Decision(Step.PUBLISH, "not every table is published")
+    return Decision(Step.SEED, "there is no copy that could be followed")
+
+
+def holds_copy(seen: Observed) -> str | None:
+    """Say why no copy is begun now, though one is needed."""
+    quiet = seen.policy.schema_quiet_seconds
+    if seen.quiet_seconds < quiet:
+        return (
+            "the source's schema is changing: the mirror stays as it was, and a new copy is begun "
+            f"when the schema has been quiet for {quiet:g} s"
+        )
+    if seen.rest_seconds > 0:
+        return "the last attempt at a copy failed; the next one follows after a pause"
+    return None
+
+
+def _all_published(source: Source) -> bool:
+    return all(table.published and table.has_identity for table in source.tables.values())
+
+
+def _judge_subscription(
+    source: Source, target: Target, subscription: Subscription
+) -> Decision | None:
+    """Keep a subscription that can follow, drop one that can not."""
+    reason = _useless(source, target.mirror)
+    if reason:
+        return Decision(Step.DROP_SUBSCRIPTION, f"the mirror can not be followed further: {reason}")
+    if not subscription.enabled:
+        return Decision(Step.ENABLE, "the subscription is not enabled")
+    if subscription.stalled:
+        return Decision(Step.RECONNECT, "the subscription's worker does not stay alive")
+    return None
+
+
+def _useless(source: Source, mirror: Database) -> str | None:
+    """Say why a subscription in this mirror leads nowhere."""
+    if source.slot is None:
+        return "its slot is gone"
+    if source.slot.lost:
+        return "its slot has lost the WAL it needs"
+    if mirror.mark is None:
+        return "it has no mark"
+    return changed(mirror.mark, source)
+
+
+def _follow(seen: Observed) -> Decision:
+    """Keep what follows complete, ahead and proven."""
+    source, target = seen.source, seen.target
+    if source is None or target is None or target.mirror.mark is None:
+        return Decision(Step.WAIT, "nothing to do")
+    if target.old_mirror.exists:
+        return Decision(Step.DROP_OLD_MIRROR, "the replaced mirror is not needed any more")
+    if target.seed.exists:
+        return Decision(Step.DROP_SEED, "the mirror follows; this copy is left over")
+    late = sorted(set(source.tables) - set(target.mirror.mark.tables))
+    if late:
+        return Decision(Step.ADD_TABLES, f"new on the source: {', '.join(late)}")
+    if target.sequences_behind:
+        return Decision(Step.ADVANCE_SEQUENCES, "a sequence of the mirror is not far enough ahead")
+    return (
+        renew_working(target.working, seen)
+        or (Decision(Step.VERIFY, "the last verification is old") if seen.verify_due else None)
+        or Decision(Step.WAIT, "following")
+    )
+
+
+def renew_working(  # noqa: PLR0911 - a list of cases, first match wins
+    working: Working | None, seen: Observed
+) -> Decision | None:
+    """Renew the working database when it is due and nobody is harmed."""
+    if working is None:
+        return None
+    if seen.intent.reader_stopped and not (working.due and working.next_complete):
+        return Decision(Step.START_READER, "the standby Airbyte was stopped for the swap")
+    if working.old_exists:
+        return Decision(
+            Step.DROP_OLD_WORKING, "the replaced working database is not needed any more"
+        )
+    if not working.due or hindrance(working, seen.policy):
+        if working.next_exists:
+            return Decision(Step.DROP_NEXT_WORKING, "the clone is not wanted now")
+        return None
+    if working.next_complete:
+        return Decision(Step.SWAP_WORKING, "the clone is complete")
+    if working.next_exists:
+        return Decision(Step.DROP_NEXT_WORKING, "the clone is not complete")
+    return Decision(Step.CLONE_WORKING, "the working database is missing or old")
+
+
+def hindrance(working: Working, policy: Policy) -> str | None:
+    """Say what forbids to replace the working database, for people."""
+    if working.exists and not working.ours and not working.empty:
+        return "it holds tables and has no mark of ours: empty it, or name another working database"
+    if working.connected and not policy.can_stop_reader:
+        return (
+            f"{working.connected} session(s) use it: stop the standby Airbyte, "
+            "or give `reader_host_control`"
+        )
+    return None

@@ -1,0 +1,161 @@
+"""What the planner may know: both servers as observed, what is allowed, what was begun. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+
+from db_migration.config import Mode
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the configuration allows."""
+
+    allow_source_restart: bool = False
+    max_retained_bytes: int = 8 * 1024**3
+    mode: Mode = Mode.AUTO
+    can_stop_reader: bool = False
+    schema_quiet_seconds: float = 0.0
+    """How long the source's schema must have stood before a new copy is begun."""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What the script had begun and can not see in a catalog: it must be ended, not begun again."""
+
+    released: bool = False
+    restarting_source: bool = False
+    reader_stopped: bool = False
+    cutting_over: bool = False
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A table of the source; `fingerprint` changes with its definition."""
+
+    fingerprint: str
+    has_identity: bool = True
+    published: bool = False
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Our slot on the source."""
+
+    confirmed_lsn: str
+    lost: bool = False
+    retained_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the source's catalogs say."""
+
+    wal_level: str
+    wal_level_configured: str
+    wal_level_fixed: bool = False
+    role_ready: bool = False
+    wal_bounded: bool = True
+    """Whether the server itself gives up a slot before its WAL fills the disk."""
+    publication: bool = False
+    tables: Mapping[str, SourceTable] = field(default_factory=dict)
+    types: str = ""
+    slot: Slot | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a copy that nothing follows shows: one moment of the source, proven equal to it."""
+
+    taken_at: str
+    """The target's time just before the snapshot, ISO 8601."""
+    source: str
+    sums: Mapping[str, str]
+    """Rows and hash of every table, read in the snapshot."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Our comment on a complete copy: where its stream starts, and what it was made from."""
+
+    lsn: str
+    tables: Mapping[str, str]
+    types: str
+    snapshot: Snapshot | None = None
+    """None where a slot stands at `lsn`, or stood there."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database that may or may not be there."""
+
+    exists: bool = False
+    mark: Mark | None = None
+    empty: bool = False
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """Our subscription in the mirror; `stalled` when its worker does not stay alive."""
+
+    enabled: bool
+    stalled: bool = False
+
+
+@dataclass(frozen=True)
+class Working:
+    """The working database, its successor (`next`) and its predecessor (`old`)."""
+
+    exists: bool = False
+    ours: bool = False
+    empty: bool = False
+    due: bool = False
+    connected: int = 0
+    next_exists: bool = False
+    next_complete: bool = False
+    old_exists: bool = False
+    admission_due: bool = False
+    """Whether the standby Airbyte is shut out, or another one may enter."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the target's catalogs say."""
+
+    mirror: Database
+    seed: Database = Database()
+    old_mirror: Database = Database()
+    subscription: Subscription | None = None
+    sequences_behind: bool = False
+    working: Working | None = None
+
+
+@dataclass(frozen=True)
+class Active:
+    """The epoch, as the target's server knows it."""
+
+    epoch: int
+    database: str
+    airbyte: str
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything the planner may know; `None` is a server that does not answer."""
+
+    source: Source | None
+    target: Target | None
+    policy: Policy
+    intent: Intent = Intent()
+    verify_due: bool = False
+    copy_due: bool = False
+    """In snapshot mode: the next copy is to be taken."""
+    active: Active | None = None
+    """None in a deployment that keeps no epochs."""
+    source_name: str = ""
+    quiet_seconds: float = inf
+    """Since when the source's schema has not been seen to change."""
+    rest_seconds: float = 0.0
+    """How long a copy that failed still waits for its next attempt."""

@@ -1,0 +1,1 @@
+"""An Airbyte through its API: schedules, jobs, connections."""

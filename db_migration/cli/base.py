@@ -1,0 +1,47 @@
+"""What all commands share: their options, and how they say what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import psycopg
+import typer
+from rich.console import Console
+
+from db_migration import config as configuration
+from db_migration import log, secrecy
+from db_migration.errors import DeadlinePassedError, DifferenceFoundError, ExitCode, MigrationError
+from db_migration.reporting import status
+from db_migration.verification import report
+
+ConfigPath = Annotated[Path, typer.Option("--config", help="Configuration file (JSON).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+DEFAULT = configuration.DEFAULT_PATH
+
+
+@contextmanager
+def reported(as_json: bool) -> Iterator[None]:
+    """Turn an error into its three parts and its exit code.
+
+    Stdout holds one JSON document at most: who found a difference has printed it already.
+    """
+    log.configure()
+    try:
+        yield
+    except MigrationError as error:
+        if as_json and not isinstance(error, DeadlinePassedError | DifferenceFoundError):
+            report.print_json({"error": status.error_dict(error)})
+        said = secrecy.mask(f"error: {error}")
+        Console(stderr=True, highlight=False).print(said, markup=False, soft_wrap=True)
+        raise typer.Exit(error.exit_code) from None
+    except psycopg.Error as error:
+        found = status.error_dict(error)
+        if as_json:
+            report.print_json({"error": found})
+        Console(stderr=True, highlight=False).print(
+            f"error: {found['found']}", markup=False, soft_wrap=True
+        )
+        raise typer.Exit(ExitCode.UNEXPECTED) from None

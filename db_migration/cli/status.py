@@ -1,0 +1,133 @@
+"""Commands that look: status, history."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from db_migration import config as configuration
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.config import Config
+from db_migration.context import Context
+from db_migration.errors import DeadlinePassedError
+from db_migration.journal import Journal
+from db_migration.postgres import until
+from db_migration.reporting import status
+from db_migration.reporting import view as status_view
+from db_migration.verification import report
+
+PROGRESS_SECONDS = 5.0
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command("status")(status_command)
+    app.command("history")(history_command)
+
+
+def status_command(  # noqa: PLR0913 - each is an option
+    config: ConfigPath = DEFAULT,
+    as_json: AsJson = False,
+    wait: Annotated[
+        str, typer.Option(help="Wait until all feeds are: following,verified,working.")
+    ] = "",
+    deadline: Annotated[float, typer.Option(help="Give up waiting after so many seconds.")] = 600,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again.")] = False,
+    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2,
+) -> None:
+    """Show the state of every feed, wait for one, or watch.
+
+    With --json one document, or one a line with --watch; docs/reference/db-migration.md has its
+    keys. Exit code 4: what --wait asked for was not reached.
+    """
+    with reported(as_json):
+        loaded = configuration.load(config)
+        goals = [goal for goal in wait.split(",") if goal]
+        if unknown := sorted(set(goals) - set(status.GOALS)):
+            msg = f"--wait must name some of {', '.join(status.GOALS)}, got {', '.join(unknown)}"
+            raise typer.BadParameter(msg)
+        if watch:
+            _watch(loaded, every, as_json=as_json)
+            return
+        missing = _wait(loaded, goals, deadline)
+        state = status.read(loaded)
+        if as_json or goals:
+            report.print_json(state)
+        else:
+            Console(highlight=False).print(status_view.of_state(state))
+        if missing:
+            raise DeadlinePassedError(
+                found=f"not reached after {deadline:g} s: {'; '.join(missing)}",
+                needed=f"every feed {', '.join(goals)}",
+                way_out="read `next` and `error` above; wait longer with `--deadline`",
+            )
+
+
+def _watch(config: Config, every: float, *, as_json: bool) -> None:
+    """Look until SIGINT or SIGTERM; on a terminal in place."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    console = Console(highlight=False)
+    if as_json or not console.is_terminal:
+        while True:
+            state = status.read(config)
+            if as_json:
+                report.print_json_line(state)
+            else:
+                console.print(status_view.of_state(state))
+            if stop.wait(every):
+                return
+    with Live(status_view.of_state(status.read(config)), console=console, auto_refresh=False) as at:
+        while not stop.wait(every):
+            at.update(status_view.of_state(status.read(config)), refresh=True)
+
+
+def _wait(config: Config, goals: list[str], deadline: float) -> list[str]:
+    """Wait for the goals with a line of progress on stderr; return what is missing at the end."""
+    missing: list[str] = []
+    if not goals:
+        return missing
+    say = Console(stderr=True, markup=False, highlight=False)
+
+    def reached() -> bool:
+        feeds = status.read(config)["feeds"]
+        missing[:] = status.reached(feeds, goals)
+        for feed in feeds if missing else ():
+            error = f" ({feed['error']['found']})" if feed["error"] else ""
+            say.print(f"{feed['name']}: {feed['state']}, {feed['next']}{error}", soft_wrap=True)
+        return not missing
+
+    until(reached, deadline, every=min(PROGRESS_SECONDS, config.poll_seconds))
+    return missing
+
+
+def history_command(
+    config: ConfigPath = DEFAULT,
+    feed: Annotated[
+        list[str] | None,
+        typer.Option(help="Of this only (repeatable): a feed, `cut-over`, `failover`, `rebuild`."),
+    ] = None,
+    last: Annotated[int, typer.Option(min=1, help="So many lines of each.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show the audit trail: who did what when, and what had been seen before each step.
+
+    Of feeds into this host's server, and of changes of sides that were noted on it.
+    `DB_MIGRATION_OPERATOR` in a verb's environment says who types it.
+    """
+    with reported(as_json):
+        loaded = configuration.load(config)
+        control = Context.control_of(loaded)
+        names = feed or Journal(control, "").names()
+        found = {name: Journal(control, name).history(last) for name in names}
+        if as_json:
+            listed = [{"name": name, "events": events} for name, events in found.items()]
+            report.print_json({"deployment": loaded.deployment, "feeds": listed})
+        else:
+            status_view.print_history(found)

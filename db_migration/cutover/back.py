@@ -1,0 +1,66 @@
+"""The cut-over's way back: compose as it was, unless the new side has taken a write."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from db_migration.cutover import steps as cutover_steps
+from db_migration.cutover.sides import Sides
+from db_migration.effects import Effect, effect
+from db_migration.errors import BlockedError
+from db_migration.sides import admission, promotion, servers
+from db_migration.verification import verify
+
+
+def anybody(sides: Sides) -> bool:
+    """Tell whether any Airbyte may enter the new database."""
+    with servers.control(sides.target).connect() as connection:
+        return bool(admission.admitted(connection, sides.target, sides.config.roles))
+
+
+@effect(Effect.SHUT_OUT)
+def shut_out(sides: Sides) -> None:
+    """Let no Airbyte into the new database."""
+    cutover_steps.admit(sides, None)
+
+
+@effect(Effect.OPEN_PROD)
+def open_prod(sides: Sides) -> None:
+    """Let compose into its database."""
+    with sides.prod_server.connect() as connection:
+        promotion.allow(connection, [sides.to_keeper.feed.source.database], on=True)
+
+
+def compare(sides: Sides) -> None:
+    """Raise BlockedError if the new side holds anything that prod does not."""
+    try:
+        differences = verify.verify(sides.to_promoted).differences
+    except BlockedError as error:
+        differences = [error.found]
+    if differences:
+        raise BlockedError(
+            found=f"the new side has taken writes already: {'; '.join(differences[:3])}",
+            needed="two sides that are equal, to go back without losing a write",
+            way_out="go on: repeat `db-migration cutover`",
+        )
+
+
+@effect(Effect.START_COMPOSE)
+def start_compose(sides: Sides) -> None:
+    """Start compose's Airbyte."""
+    sides.host(sides.old).run("start airbyte")
+
+
+@effect(Effect.DEACTIVATE)
+def deactivate(sides: Sides, number: int) -> None:
+    """Have the new Airbyte's host take it back to `prepared`."""
+    sides.host(sides.new).run(f"activate {sides.new.name} {number} prepared")
+
+
+def release(sides: Sides, locks: ExitStack) -> None:
+    """Give everything back to the agents, the mirror that a promotion had taken as well."""
+    promotion.make_mirror(sides.target)
+    with servers.control(sides.target).connect() as connection:
+        promotion.allow(connection, [sides.target.database, sides.target.mirror], on=True)
+        promotion.drop_slots(connection, sides.target.database)
+    cutover_steps.resume(sides, locks)

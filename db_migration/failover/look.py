@@ -1,0 +1,212 @@
+"""Look at every server, host and Airbyte at once, for a failover; changes nothing.
+
+The dead cost seconds, not minutes: all are asked at the same time, and a server counts as dead only
+when it has not answered for as long as that takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn, Ping
+
+from db_migration.airbytes.api import AirbyteApi
+from db_migration.config import Address, Config, InstanceConfig, ServerConfig, slot_name
+from db_migration.cutover import plan as cutover_plan
+from db_migration.cutover import sides as cutover_sides
+from db_migration.errors import MigrationError, UnreachableError
+from db_migration.failover.state import HostSeen, InstanceSeen, MirrorSeen, Observed, ServerSeen
+from db_migration.following import marks
+from db_migration.postgres import Connection, row, until, value
+from db_migration.sides import epoch, hosts, servers
+from db_migration.sides.hosts import HostControl
+
+SILENT_SECONDS = 2.0
+PING_SECONDS = 2
+JOURNAL = "failover"
+UNFINISHED = "unfinished"
+ALIVE = frozenset({Ping.OK, Ping.REJECT})
+MADE_BY = ("subscribe", "enable", "swap_mirror")
+"""Steps after which a mirror follows the source of the feed that did them."""
+
+InstanceHost = Callable[[InstanceConfig], HostControl | None]
+
+
+def look(config: Config, instance_host: InstanceHost, down: frozenset[str]) -> Observed:
+    """Observe everything that a failover decides on."""
+    by_host = {instance.host: instance for instance in config.instances if instance.host_control}
+    with ThreadPoolExecutor(16) as pool:
+        seen_servers = [pool.submit(_server, server) for server in config.servers]
+        seen_hosts = [pool.submit(_host, one, instance_host) for one in by_host.values()]
+        seen_instances = [pool.submit(_instance, instance) for instance in config.instances]
+        prod = pool.submit(_compose_database, config)
+        return Observed(
+            initial=epoch.initial(config),
+            servers=tuple(found.result() for found in seen_servers),
+            hosts=tuple(found.result() for found in seen_hosts),
+            instances=tuple(found.result() for found in seen_instances),
+            prod_database_answers=prod.result(),
+            down=down,
+        )
+
+
+def _server(server: ServerConfig) -> ServerSeen:
+    """Ask a server until it answers, or has been silent for long enough."""
+    found = ServerSeen(server.name, answers=False)
+
+    def answered() -> bool:
+        nonlocal found
+        found = _ask(server)
+        return found.answers and not found.said
+
+    until(answered, SILENT_SECONDS, every=0.2)
+    return found
+
+
+def _ask(server: ServerConfig) -> ServerSeen:
+    if not alive(server):
+        said = f"no PostgreSQL at {server.host}:{server.port}"
+        return ServerSeen(server.name, answers=False, said=said)
+    try:
+        with servers.control(server).connect(connect_timeout=str(PING_SECONDS)) as connection:
+            return _read(server, connection)
+    except UnreachableError as error:
+        said = error.found.rpartition("let us in: ")[2]
+    except psycopg.OperationalError as error:
+        said = f"it broke the connection ({type(error).__name__})"
+    return ServerSeen(server.name, answers=True, said=said)
+
+
+def alive(address: Address) -> bool:
+    """Tell whether a PostgreSQL server answers at all, even if it lets nobody in."""
+    conninfo = make_conninfo(host=address.host, port=address.port, connect_timeout=PING_SECONDS)
+    return PGconn.ping(conninfo.encode()) in ALIVE
+
+
+def _read(server: ServerConfig, connection: Connection) -> ServerSeen:
+    comments = marks.of_databases(connection)
+    journaled = bool(value(connection, "SELECT to_regclass('migration.intent') IS NOT NULL"))
+    return ServerSeen(
+        server.name,
+        answers=True,
+        epoch=epoch.read(connection),
+        mirror=_mirror(server, connection, comments.get(server.mirror), journaled=journaled),
+        promoted=marks.active_epoch(comments.get(server.database)) or 0,
+        unfinished=journaled and _unfinished(connection),
+        begun=journaled and _unfinished(connection) and _nothing_since(server, connection),
+    )
+
+
+def _unfinished(connection: Connection) -> bool:
+    query = "SELECT true FROM migration.intent WHERE feed = %s AND name = %s"
+    return bool(value(connection, query, (JOURNAL, UNFINISHED)))
+
+
+def _nothing_since(server: ServerConfig, connection: Connection) -> bool:
+    """Tell whether no feed into this server has done anything since the failover did."""
+    query = (
+        "SELECT coalesce((SELECT max(id) FROM migration.event WHERE feed = %s) > "
+        "(SELECT max(id) FROM migration.event WHERE feed LIKE %s AND phase = 'started'), true)"
+    )
+    return bool(value(connection, query, (JOURNAL, f"%-to-{server.name}")))
+
+
+def _mirror(
+    server: ServerConfig, connection: Connection, comment: str | None, *, journaled: bool
+) -> MirrorSeen:
+    mark = marks.mirror_mark(comment)
+    if mark is None:
+        return MirrorSeen(complete=False)
+    if mark.snapshot is not None:
+        lag = _age(connection, mark.snapshot.taken_at)
+        return MirrorSeen(True, mark.snapshot.source, mark.lsn, lag, snapshot=True)
+    source = (marks.decode(comment) or {}).get("source") or ""
+    state: dict[str, Any] = {}
+    if journaled:
+        source = source or _made_by(server, connection)
+        feed = f"{source}-to-{server.name}"
+        found = row(connection, "SELECT state FROM migration.feed WHERE name = %s", (feed,))
+        state = found[0] if found else {}
+    query = "SELECT latest_end_lsn::text FROM pg_stat_subscription WHERE subname = %s"
+    name = slot_name(server.name)
+    return MirrorSeen(
+        complete=not _missing(server, name),
+        source=source,
+        lsn=value(connection, query, (name,)) or "",
+        lag=_lag(state),
+    )
+
+
+def _age(connection: Connection, taken_at: str) -> str:
+    age = value(connection, "SELECT extract(epoch FROM now() - %s::timestamptz)", (taken_at,))
+    return f"the mirror is a snapshot, taken at {taken_at}, {age:.0f} s ago"
+
+
+def _made_by(server: ServerConfig, connection: Connection) -> str:
+    """Return whom the mirror was last made to follow, by a feed (`A-to-B`) or by the cut-over."""
+    suffix = f"-to-{server.name}"
+    made = row(
+        connection,
+        "SELECT feed FROM migration.event WHERE phase = 'done' AND (step = ANY(%s) AND feed LIKE "
+        "%s OR feed = %s AND step = %s) ORDER BY id DESC LIMIT 1",
+        (list(MADE_BY), f"%{suffix}", cutover_sides.JOURNAL, cutover_plan.Step.HAND_OVER.value),
+    )
+    if made is None:
+        return ""
+    if made[0] != cutover_sides.JOURNAL:
+        return str(made[0]).removesuffix(suffix)
+    query = "SELECT database FROM migration.epoch WHERE reason = %s ORDER BY epoch DESC LIMIT 1"
+    return str(value(connection, query, (cutover_sides.JOURNAL,)) or "")
+
+
+def _missing(server: ServerConfig, subscription: str) -> bool:
+    """Tell whether a table that came late has not been copied to its end."""
+    query = (
+        "SELECT EXISTS (SELECT FROM pg_subscription_rel r JOIN pg_subscription s "
+        "ON s.oid = r.srsubid WHERE s.subname = %s AND r.srsubstate <> 'r')"
+    )
+    try:
+        with servers.at(server, server.mirror).connect() as inside:
+            return bool(value(inside, query, (subscription,)))
+    except UnreachableError:
+        return False  # closed by a promotion that had begun, and had looked before
+
+
+def _lag(state: dict[str, Any]) -> str:
+    lag = state.get("lag_seen") or state.get("lag")
+    if not lag:
+        return ""
+    seen = f" at {lag['at']}" if lag.get("at") else ""
+    return f"last seen {lag['bytes']:.0f} bytes and {lag['seconds']:.1f} s behind{seen}"
+
+
+def _host(instance: InstanceConfig, instance_host: InstanceHost) -> HostSeen:
+    control = instance_host(instance)
+    if control is None:
+        return HostSeen(instance.host, None, "no `host_control` is configured")
+    try:
+        return HostSeen(instance.host, hosts.status(control))
+    except MigrationError as error:
+        return HostSeen(instance.host, None, error.found)
+
+
+def _instance(instance: InstanceConfig) -> InstanceSeen:
+    if instance.url is None:
+        return InstanceSeen(instance.name, instance.kind, instance.host)
+    with AirbyteApi(instance) as api:
+        health = api.health()
+    known = health is not None
+    return InstanceSeen(instance.name, instance.kind, instance.host, known, health)
+
+
+def _compose_database(config: Config) -> bool | None:
+    """Ask compose's database through the tunnel, where there is one."""
+    ours = {server.name for server in config.servers}
+    for feed in config.feeds:
+        if feed.source.name not in ours:
+            return alive(feed.source)
+    return None

@@ -1,0 +1,288 @@
+"""The mirror and its subscription: swap in a new copy, subscribe, enable, take in new tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from db_migration import catalog
+from db_migration.agent.state import Mark
+from db_migration.config import PUBLICATION
+from db_migration.context import Context
+from db_migration.effects import Effect, effect
+from db_migration.errors import BlockedError
+from db_migration.following import marks, prepare
+from db_migration.postgres import (
+    CONNECT_TIMEOUT_SECONDS,
+    Connection,
+    become,
+    hush,
+    row,
+    run,
+    run_script,
+    terminate_sessions,
+    until,
+    value,
+)
+from db_migration.seeding import dump
+
+WORKER_DEADLINE_SECONDS = 20
+REFRESH_DEADLINE_SECONDS = 60
+
+
+@effect(Effect.DROP_SLOT)
+def drop_slot(context: Context) -> None:
+    """Drop our slot on the source."""
+    with context.owner.connect() as connection:
+        drop_slots(context, connection)
+
+
+def drop_slots(context: Context, connection: Connection) -> None:
+    """Drop our slot; whoever reads it is ended first, for a dead subscriber may still hold it."""
+    query = (
+        "SELECT slot_name, active_pid FROM pg_replication_slots "
+        "WHERE slot_name = %s AND database = current_database()"
+    )
+    name = (context.feed.slot,)
+    found = row(connection, query, name)
+    if found is None:
+        return
+    if found[1] is not None:
+        run(connection, "SELECT pg_terminate_backend(%s)", (found[1],))
+    active = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
+    until(lambda: not value(connection, active, name), WORKER_DEADLINE_SECONDS)
+    run(connection, "SELECT pg_drop_replication_slot(%s)", name)
+
+
+@effect(Effect.DROP_SEED)
+def drop_seed(context: Context) -> None:
+    """Drop the database of a copy that can not be completed."""
+    drop_database(context, context.seed_name)
+
+
+@effect(Effect.DROP_OLD_MIRROR)
+def drop_old_mirror(context: Context) -> None:
+    """Drop the replaced mirror."""
+    drop_database(context, context.old_mirror_name)
+
+
+def drop_database(context: Context, name: str) -> None:
+    """Drop a database that this script made; only its own sessions are ended for that."""
+    with context.control.connect() as connection:
+        terminate_sessions(connection, name)
+        run(connection, sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+@effect(Effect.SWAP_MIRROR)
+def swap_mirror(context: Context) -> None:
+    """Put the new copy in the mirror's place: both renames in one transaction."""
+    mirror = context.feed.target.database
+    with context.control.connect() as connection:
+        swap(connection, mirror, fresh=context.seed_name, old=context.old_mirror_name)
+
+
+def swap(connection: Connection, name: str, *, fresh: str, old: str) -> None:
+    """Rename `name` to `old` and `fresh` to `name`, both or none."""
+    rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+    for database in (name, fresh):
+        terminate_sessions(connection, database)
+    with connection.transaction():
+        exists = value(connection, "SELECT true FROM pg_database WHERE datname = %s", (name,))
+        if exists:
+            run(connection, rename.format(sql.Identifier(name), sql.Identifier(old)))
+        run(connection, rename.format(sql.Identifier(fresh), sql.Identifier(name)))
+
+
+@effect(Effect.CREATE_SUBSCRIPTION)
+def create_subscription(context: Context) -> None:
+    """Subscribe from the slot's starting point; not yet enabled."""
+    name = sql.Identifier(context.feed.slot)
+    create = sql.SQL(
+        "CREATE SUBSCRIPTION {name} CONNECTION {conninfo} PUBLICATION {publication} WITH "
+        "(create_slot = false, slot_name = {slot}, copy_data = false, enabled = false)"
+    )
+    with context.mirror.connect() as connection:
+        hush(connection)
+        try:
+            run(
+                connection,
+                create.format(
+                    name=name,
+                    conninfo=sql.Literal(conninfo(context)),
+                    publication=sql.Identifier(PUBLICATION),
+                    slot=sql.Literal(context.feed.slot),
+                ),
+            )
+        except (psycopg.OperationalError, psycopg.errors.ObjectNotInPrerequisiteState) as error:
+            raise _can_not_subscribe(context, error) from None
+
+
+def conninfo(context: Context) -> str:
+    """Return how the target's server reaches the source, password included: never log it."""
+    source = context.feed.source
+    return make_conninfo(
+        host=source.address_for_subscriber.host,
+        port=source.address_for_subscriber.port,
+        dbname=source.database,
+        user=source.reader.user,
+        password=source.reader.password(),
+        sslmode=source.sslmode,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        application_name=context.feed.slot,
+    )
+
+
+@effect(Effect.RECONNECT)
+def reconnect(context: Context) -> None:
+    """Tell the subscription again where the source is and who enters: either may have changed."""
+    change = sql.SQL("ALTER SUBSCRIPTION {} CONNECTION {}")
+    with context.mirror.connect() as connection:
+        hush(connection)
+        name, where = sql.Identifier(context.feed.slot), sql.Literal(conninfo(context))
+        run(connection, change.format(name, where))
+        until(lambda: worker(context, connection), WORKER_DEADLINE_SECONDS)
+
+
+def _can_not_subscribe(context: Context, error: psycopg.Error) -> BlockedError:
+    """Explain what only the subscribing server has seen."""
+    where = context.feed.source.address_for_subscriber
+    said = error.diag.message_primary or type(error).__name__
+    return BlockedError(
+        found=f"the target's server can not subscribe at {where.host}:{where.port}: {said}",
+        needed="a source that the target's server reaches, and that asks for a password",
+        way_out="check `address_for_subscriber` (the tunnel's name) from the target's server, and "
+        "that the source's pg_hba.conf says scram-sha-256 or md5, not trust; tried again by itself",
+    )
+
+
+@effect(Effect.ENABLE_SUBSCRIPTION)
+def enable(context: Context) -> None:
+    """Start following, and wait until the worker runs."""
+    with context.mirror.connect() as connection:
+        run(connection, _alter(context, "ENABLE"))
+        until(lambda: worker(context, connection), WORKER_DEADLINE_SECONDS)
+
+
+@effect(Effect.DISABLE_SUBSCRIPTION)
+def disable(context: Context) -> None:
+    """Stop following, and wait until the worker is gone."""
+    with context.mirror.connect() as connection:
+        run(connection, _alter(context, "DISABLE"))
+        if not until(lambda: not worker(context, connection), WORKER_DEADLINE_SECONDS):
+            raise BlockedError(
+                found=f"the worker still runs {WORKER_DEADLINE_SECONDS} s after DISABLE",
+                needed="a mirror that nobody writes to",
+                way_out="look at pg_stat_subscription on the target; this is tried again by itself",
+            )
+
+
+def _alter(context: Context, how: str) -> sql.Composed:
+    return sql.SQL("ALTER SUBSCRIPTION {} {}").format(
+        sql.Identifier(context.feed.slot),
+        sql.SQL(how),
+    )
+
+
+def worker(context: Context, connection: Connection) -> bool:
+    """Tell whether a worker of our subscription runs."""
+    found = row(
+        connection,
+        "SELECT FROM pg_stat_subscription WHERE subname = %s AND pid IS NOT NULL",
+        (context.feed.slot,),
+    )
+    return found is not None
+
+
+@effect(Effect.DROP_SUBSCRIPTION)
+def drop_subscription(context: Context) -> None:
+    """Drop the subscription without touching the source: the slot is dropped on its own."""
+    query = "SELECT true FROM pg_subscription WHERE subname = %s AND subdbid = (SELECT oid FROM "
+    query += "pg_database WHERE datname = current_database())"
+    with context.mirror.connect() as connection:
+        if value(connection, query, (context.feed.slot,)):
+            run(connection, _alter(context, "DISABLE"))
+            run(connection, _alter(context, "SET (slot_name = NONE)"))
+            drop = sql.SQL("DROP SUBSCRIPTION {}").format(sql.Identifier(context.feed.slot))
+            run(connection, drop)
+
+
+def add_tables(context: Context) -> None:
+    """Take in tables that the source got after the copy was made: first here, then published."""
+    with context.reader.connect() as source:
+        lines = catalog.definitions(source)
+        found = {table.full_name: table for table in catalog.tables(source, PUBLICATION)}
+        types = catalog.fingerprint(catalog.types(source))
+    mark = _mark(context)
+    late = sorted(set(found) - set(mark.tables))
+    if mark.types != types or not late:
+        return
+    tables = [found[name] for name in late]
+    fingerprints = {name: catalog.fingerprint(lines[name]) for name in late}
+    create_late_tables(context, tables)
+    prepare.publish_late(context, late)
+    refresh(context)
+    mark_tables(context, replace(mark, tables={**mark.tables, **fingerprints}))
+
+
+def _mark(context: Context) -> Mark:
+    with context.control.connect() as connection:
+        mark = marks.mirror_mark(marks.of_database(connection, context.feed.target.database))
+    if mark is None:
+        raise BlockedError(
+            found="the mirror has lost its mark",
+            needed="the mark",
+            way_out="nothing to do: it is made anew",
+        )
+    return mark
+
+
+@effect(Effect.CREATE_LATE_TABLES)
+def create_late_tables(context: Context, tables: list[catalog.Table]) -> None:
+    """Make the tables with their keys and indexes, all or none; those that are there are kept."""
+    with context.mirror.connect() as connection:
+        here = {table.full_name for table in catalog.tables(connection)}
+        missing = [(table.schema, table.name) for table in tables if table.full_name not in here]
+        if not missing:
+            return
+        script = "\n".join(
+            dump.definitions(context.reader, section, only=missing)
+            for section in ("pre-data", "post-data")
+        )
+        role = sql.Identifier(context.feed.target.owner_role)
+        with connection.transaction():
+            run(connection, sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(role))
+            with become(connection, context.feed.target.owner_role):
+                run_script(connection, script)
+
+
+@effect(Effect.REFRESH_SUBSCRIPTION)
+def refresh(context: Context) -> None:
+    """Let the subscription copy and follow the new tables, and wait until it does."""
+    unready = (
+        "SELECT count(*) FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid "
+        "WHERE s.subname = %s AND r.srsubstate <> 'r'"
+    )
+    with context.mirror.connect() as connection:
+        hush(connection)
+        run(connection, _alter(context, "REFRESH PUBLICATION WITH (copy_data = true)"))
+        done = until(
+            lambda: value(connection, unready, (context.feed.slot,)) == 0,
+            REFRESH_DEADLINE_SECONDS,
+        )
+    if not done:
+        raise BlockedError(
+            found=f"new tables are not copied {REFRESH_DEADLINE_SECONDS} s after the refresh",
+            needed="a source with a free walsender and slot for each new table",
+            way_out="look at max_replication_slots and max_wal_senders on the source; "
+            "this is tried again by itself",
+        )
+
+
+@effect(Effect.MARK_TABLES)
+def mark_tables(context: Context, mark: Mark) -> None:
+    """Note that the mirror holds these tables too."""
+    with context.control.connect() as connection:
+        marks.write_mirror(connection, context.feed.target.database, mark)

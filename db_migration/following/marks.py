@@ -1,0 +1,112 @@
+"""Our comments on databases and roles: what is seen again even if the control database is lost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from psycopg import sql
+
+from db_migration.agent.state import Mark, Snapshot
+from db_migration.postgres import Connection, rows, run, value
+
+KEY = "airbyte_migration"
+
+
+@dataclass(frozen=True)
+class WorkingMark:
+    """Comment on a working database."""
+
+    made_at: str
+    source_lsn: str
+    complete: bool
+
+
+def decode(comment: str | None) -> dict[str, Any] | None:
+    """Return what we wrote, None for anything else."""
+    try:
+        found = json.loads(comment or "")
+    except ValueError:
+        return None
+    inner = found.get(KEY) if isinstance(found, dict) else None
+    return inner if isinstance(inner, dict) else None
+
+
+def mirror_mark(comment: str | None) -> Mark | None:
+    """Read the mark of a complete copy."""
+    found = decode(comment)
+    if found is None or found.get("kind") != "mirror":
+        return None
+    taken = Snapshot(**found["snapshot"]) if found.get("snapshot") else None
+    return Mark(lsn=found["lsn"], tables=found["tables"], types=found["types"], snapshot=taken)
+
+
+def working_mark(comment: str | None) -> WorkingMark | None:
+    """Read the mark of a working database."""
+    found = decode(comment)
+    if found is None or found.get("kind") != "working":
+        return None
+    return WorkingMark(found["made_at"], found["source_lsn"], bool(found["complete"]))
+
+
+def of_database(connection: Connection, database: str) -> str | None:
+    """Return the comment on a database of this server; None if it has none or is not there."""
+    query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+    found: str | None = value(connection, query, (database,))
+    return found
+
+
+def of_databases(connection: Connection) -> dict[str, str | None]:
+    """Return the name of every database of this server with its comment."""
+    query = "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
+    return dict(rows(connection, query))
+
+
+def active_epoch(comment: str | None) -> int | None:
+    """Read for which epoch a database was promoted; None if it was not."""
+    found = decode(comment)
+    if found is None or found.get("kind") != "active":
+        return None
+    return int(found["epoch"])
+
+
+def write_active(connection: Connection, database: str, epoch: int, reason: str) -> None:
+    """Mark `database` as promoted for an epoch."""
+    body = {"kind": "active", "epoch": epoch, "reason": reason}
+    _comment(connection, sql.SQL("DATABASE {}").format(sql.Identifier(database)), body)
+
+
+def write_mirror(connection: Connection, database: str, mark: Mark) -> None:
+    """Mark `database` as a complete copy."""
+    body = {"kind": "mirror", "lsn": mark.lsn, "types": mark.types, "tables": dict(mark.tables)}
+    if mark.snapshot is not None:
+        body |= {"snapshot": asdict(mark.snapshot), "source": mark.snapshot.source}
+    _comment(connection, sql.SQL("DATABASE {}").format(sql.Identifier(database)), body)
+
+
+def write_working(connection: Connection, database: str, mark: WorkingMark) -> None:
+    """Mark `database` as a working database."""
+    body = {
+        "kind": "working",
+        "made_at": mark.made_at,
+        "source_lsn": mark.source_lsn,
+        "complete": mark.complete,
+    }
+    _comment(connection, sql.SQL("DATABASE {}").format(sql.Identifier(database)), body)
+
+
+def read_role(connection: Connection, role: str) -> dict[str, Any] | None:
+    """Read what `prepare` noted on its role: what it found before it changed it."""
+    query = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s"
+    return decode(value(connection, query, (role,)))
+
+
+def write_role(connection: Connection, role: str, body: dict[str, Any]) -> None:
+    """Note on the role what was there before."""
+    _comment(connection, sql.SQL("ROLE {}").format(sql.Identifier(role)), body)
+
+
+def _comment(connection: Connection, on: sql.Composed, body: dict[str, Any]) -> None:
+    text = json.dumps({KEY: body}, sort_keys=True)
+    run(connection, sql.SQL("COMMENT ON {} IS {}").format(on, sql.Literal(text)))

@@ -1,0 +1,239 @@
+"""Make the source fit for a feed: role, `wal_level`, replica identities, publication.
+
+What was there before is noted on the role before it is changed, so that `release` can put it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg import sql
+
+from db_migration import catalog
+from db_migration.agent import observe
+from db_migration.agent.plan import Step
+from db_migration.config import PUBLICATION, Mode
+from db_migration.context import Context
+from db_migration.effects import Effect, effect
+from db_migration.errors import BlockedError
+from db_migration.following import marks
+from db_migration.journal import Journal
+from db_migration.postgres import Connection, hush, rows, run, until, value
+from db_migration.snapshots import plan as snapshot_plan
+
+SOURCE_STEPS = frozenset(
+    {
+        Step.CREATE_ROLE,
+        Step.BOUND_WAL,
+        Step.SET_WAL_LEVEL,
+        Step.RESTART_SOURCE,
+        Step.START_SOURCE,
+        Step.FORGET_RESTART,
+        Step.PUBLISH,
+    }
+)
+"""What `prepare` may do: the source, and nothing else."""
+
+RESTART_DEADLINE_SECONDS = 120
+RELOAD_DEADLINE_SECONDS = 10
+RESTART_SOURCE = "restart_source"
+LOCK_BRIEFLY = "SET lock_timeout = '300ms'"
+"""Shorter than `deadlock_timeout` (1 s): in a circle of locks it is always us who step back."""
+
+
+@effect(Effect.CREATE_ROLE)
+def create_role(context: Context) -> None:
+    """Make the feed's role on the source, or complete it: login, SELECT on everything, and
+    replication where it follows.
+    """
+    login = context.reader.login
+    role = sql.Identifier(login.user)
+    with context.owner.connect() as connection:
+        run(connection, "SET password_encryption = 'scram-sha-256'")
+        verifier = connection.pgconn.encrypt_password(
+            login.password().encode(), login.user.encode(), b"scram-sha-256"
+        ).decode()
+        hush(connection)
+        with connection.transaction():
+            existed = value(
+                connection, "SELECT true FROM pg_roles WHERE rolname = %s", (login.user,)
+            )
+            if not existed:
+                run(connection, sql.SQL("CREATE ROLE {}").format(role))
+            if marks.read_role(connection, login.user) is None:
+                made = {"made_at": datetime.now(UTC).isoformat(), "existed": bool(existed)}
+                marks.write_role(connection, login.user, made)
+            mode = snapshot_plan.choose(
+                observe.policy(context), value(connection, "SHOW wal_level")
+            ).mode
+            replicates = sql.SQL("REPLICATION" if mode is Mode.LOGICAL else "")
+            options = sql.SQL("ALTER ROLE {} LOGIN {} PASSWORD {}")
+            run(connection, options.format(role, replicates, sql.Literal(verifier)))
+            _grant_reading(connection, role)
+
+
+def _grant_reading(connection: Connection, role: sql.Identifier) -> None:
+    """Let the role read what is there and what its owner will make."""
+    query = sql.SQL("SELECT n.nspname FROM pg_namespace n WHERE {}").format(
+        sql.SQL(catalog.USER_SCHEMAS)
+    )
+    for (name,) in rows(connection, query):
+        schema = sql.Identifier(name)
+        for grant in (
+            "GRANT USAGE ON SCHEMA {schema} TO {role}",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
+            "GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+        ):
+            run(connection, sql.SQL(grant).format(schema=schema, role=role))
+    for kind in ("TABLES", "SEQUENCES"):
+        run(
+            connection,
+            sql.SQL("ALTER DEFAULT PRIVILEGES GRANT SELECT ON {} TO {}").format(
+                sql.SQL(kind), role
+            ),
+        )
+
+
+@effect(Effect.BOUND_WAL)
+def bound_wal(context: Context) -> None:
+    """Have the source's server give up our slot rather than its disk: `max_slot_wal_keep_size`.
+
+    The agent drops its slot at the same size, but an agent on a dead host can not.
+    """
+    role, megabytes = context.reader.login.user, context.feed.max_retained_wal_bytes // 1024**2
+    with context.owner.connect() as connection:
+        noted = marks.read_role(connection, role)
+        if noted is not None and "wal_bound_was" not in noted:
+            noted["wal_bound_was"] = value(connection, "SHOW max_slot_wal_keep_size")
+            marks.write_role(connection, role, noted)
+        size = sql.Literal(f"{megabytes}MB")
+        run(connection, sql.SQL("ALTER SYSTEM SET max_slot_wal_keep_size = {}").format(size))
+    reload(context, "max_slot_wal_keep_size", lambda setting: setting != "-1")
+
+
+def reload(context: Context, setting: str, wanted: Callable[[str], bool]) -> None:
+    """Have the source's server read its settings again, and wait until `setting` is as wanted."""
+    with context.owner.connect() as connection:
+        run(connection, "SELECT pg_reload_conf()")
+        until(lambda: wanted(str(value(connection, f"SHOW {setting}"))), RELOAD_DEADLINE_SECONDS)
+
+
+@effect(Effect.SET_WAL_LEVEL)
+def set_wal_level(context: Context) -> None:
+    """Set `wal_level = logical`; it counts from the next restart on."""
+    role = context.reader.login.user
+    with context.owner.connect() as connection:
+        noted = marks.read_role(connection, role)
+        if noted is not None and "wal_level_was" not in noted:
+            noted["wal_level_was"] = value(connection, "SHOW wal_level")
+            marks.write_role(connection, role, noted)
+        run(connection, "ALTER SYSTEM SET wal_level = 'logical'")
+
+
+def restart_source(context: Context, journal: Journal) -> None:
+    """Restart the source's server through its host; an intent says so while it is down."""
+    journal.intend(RESTART_SOURCE, on=True)
+    stop_source(context)
+    start_source(context, journal)
+
+
+@effect(Effect.STOP_SOURCE)
+def stop_source(context: Context) -> None:
+    """Stop the database on its host."""
+    _host(context, "stop database")
+
+
+def start_source(context: Context, journal: Journal) -> None:
+    """Start the database on its host, wait until it answers, and forget the intent."""
+    _start(context)
+    if not until(lambda: _answers(context), RESTART_DEADLINE_SECONDS, every=0.2):
+        raise BlockedError(
+            found=f"the source does not answer {RESTART_DEADLINE_SECONDS} s after its start",
+            needed="a source that came back after the restart",
+            way_out="look at the log of the database on its host; this is tried again by itself",
+        )
+    journal.intend(RESTART_SOURCE, on=False)
+
+
+@effect(Effect.START_SOURCE)
+def _start(context: Context) -> None:
+    _host(context, "start database")
+
+
+def _host(context: Context, verb: str) -> None:
+    if context.source_host is None:
+        raise BlockedError(
+            found="`host_control` of the source is not configured",
+            needed="a way to restart the source",
+            way_out="give `source.host_control`, or restart the database by hand",
+        )
+    context.source_host.run(verb)
+
+
+def _answers(context: Context) -> bool:
+    try:
+        with context.owner.connect() as connection:
+            return bool(value(connection, "SELECT NOT pg_is_in_recovery()"))
+    except Exception:
+        return False
+
+
+@effect(Effect.PUBLISH)
+def publish(context: Context) -> None:
+    """Give every table an identity and publish it, in this order."""
+    _publish(context, only=None)
+
+
+@effect(Effect.PUBLISH_LATE_TABLES)
+def publish_late(context: Context, names: list[str]) -> None:
+    """Publish tables that came later; they exist on the target by now."""
+    _publish(context, only=set(names))
+
+
+def _publish(context: Context, only: set[str] | None) -> None:
+    """Take one table after the other, each lock for itself.
+
+    Two locks held at once could close a circle with a transaction of prod's, and the server would
+    end one of the two. So no transaction spans two tables, and we give up long before prod would.
+    """
+    publication = sql.Identifier(PUBLICATION)
+    exists = "SELECT true FROM pg_publication WHERE pubname = %s"
+    try:
+        with context.owner.connect() as connection:
+            run(connection, LOCK_BRIEFLY)
+            tables = [
+                table
+                for table in catalog.tables(connection, PUBLICATION)
+                if only is None or table.full_name in only
+            ]
+            _give_identity(context, connection, tables)
+            if not value(connection, exists, (PUBLICATION,)):
+                run(connection, sql.SQL("CREATE PUBLICATION {}").format(publication))
+            for table in tables:
+                if not table.published:
+                    name = sql.Identifier(table.schema, table.name)
+                    add = sql.SQL("ALTER PUBLICATION {} ADD TABLE ONLY {}")
+                    run(connection, add.format(publication, name))
+    except psycopg.errors.LockNotAvailable:
+        raise BlockedError(
+            found="a table of the source is held by a long transaction",
+            needed="a moment in which replica identities can be set (a short exclusive lock)",
+            way_out="nothing to do: this is tried again by itself; prod never waits for it",
+        ) from None
+
+
+def _give_identity(context: Context, connection: Connection, tables: list[catalog.Table]) -> None:
+    """Set REPLICA IDENTITY FULL where there is no usable key, noting first what was there."""
+    role = context.reader.login.user
+    lacking = [table for table in tables if not table.has_identity]
+    noted = marks.read_role(connection, role)
+    if lacking and noted is not None:
+        was = noted.setdefault("identity_was", {})
+        for table in lacking:
+            was.setdefault(table.full_name, [table.schema, table.name, table.identity])
+        marks.write_role(connection, role, noted)
+    for table in lacking:
+        name = sql.Identifier(table.schema, table.name)
+        run(connection, sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(name))

@@ -1,0 +1,101 @@
+"""Notice that the source's schema moves: a stamp of its catalog, and for how long it has stood.
+
+The stamp is one number over the row versions of every catalog row that is not PostgreSQL's own.
+Any DDL gives rows new versions, VACUUM and ANALYZE do not; so as long as the stamp is the same,
+what was read before is still true. It costs the source a fifth of reading the definitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+
+from db_migration import catalog
+from db_migration.agent.state import SourceTable
+from db_migration.config import PUBLICATION
+from db_migration.postgres import Connection, value
+
+NORMAL_OBJECTS = 16384
+"""The first oid that initdb has not given (`FirstNormalObjectId`, access/transam.h)."""
+
+KEEP_SECONDS = 60.0
+"""A reading is renewed after this, whatever the stamp says."""
+
+STAMP = """
+SELECT coalesce(sum(hashint8extended((id::bigint << 32) + version::text::bigint, part)), 0)::text
+FROM (
+    SELECT oid AS id, xmin AS version, 1 AS part FROM pg_class
+    UNION ALL SELECT attrelid, xmin, 100 + attnum FROM pg_attribute
+    UNION ALL SELECT oid, xmin, 2 FROM pg_type
+    UNION ALL SELECT oid, xmin, 3 FROM pg_constraint
+    UNION ALL SELECT oid, xmin, 4 FROM pg_proc
+    UNION ALL SELECT indexrelid, xmin, 5 FROM pg_index
+    UNION ALL SELECT oid, xmin, 6 FROM pg_enum
+    UNION ALL SELECT oid, xmin, 7 FROM pg_attrdef
+    UNION ALL SELECT oid, xmin, 8 FROM pg_trigger
+    UNION ALL SELECT oid, xmin, 9 FROM pg_publication
+    UNION ALL SELECT oid, xmin, 10 FROM pg_publication_rel
+) AS versions WHERE id >= %s
+"""
+
+
+def stamp(connection: Connection) -> str:
+    """Return the stamp of this database's catalog."""
+    return str(value(connection, STAMP, (NORMAL_OBJECTS,)))
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The source's definitions as fingerprints."""
+
+    tables: Mapping[str, SourceTable]
+    types: str
+
+    def definition(self) -> tuple[dict[str, str], str]:
+        """Return what a copy must have too: not what is published, which is our own doing."""
+        return {name: table.fingerprint for name, table in self.tables.items()}, self.types
+
+
+def read(connection: Connection) -> Schema:
+    """Read every definition."""
+    lines = catalog.definitions(connection)
+    tables = {
+        table.full_name: SourceTable(
+            catalog.fingerprint(lines.get(table.full_name, [])),
+            table.has_identity,
+            table.published,
+        )
+        for table in catalog.tables(connection, PUBLICATION)
+    }
+    return Schema(tables, catalog.fingerprint(catalog.types(connection)))
+
+
+class SchemaMemory:
+    """What one agent remembers of the source's schema: the last reading, and its last change."""
+
+    def __init__(self) -> None:
+        """Know nothing: a schema never seen to change counts as quiet."""
+        self._stamp = ""
+        self._schema: Schema | None = None
+        self._read_at = self._changed_at = -inf
+
+    def look(self, connection: Connection, now: float) -> Schema:
+        """Return the schema, read again if it may have changed; `now` is a monotonic clock."""
+        found = stamp(connection)
+        known = self._schema
+        if known is not None and found == self._stamp and now - self._read_at <= KEEP_SECONDS:
+            return known
+        self._stamp, self._read_at = found, now
+        return self.note(read(connection), now)
+
+    def note(self, schema: Schema, now: float) -> Schema:
+        """Remember a reading, and when one differed from the reading before."""
+        if self._schema is not None and self._schema.definition() != schema.definition():
+            self._changed_at = now
+        self._schema = schema
+        return schema
+
+    def quiet_seconds(self, now: float) -> float:
+        """Say for how long the schema has not been seen to change; infinite if never."""
+        return now - self._changed_at

@@ -1,0 +1,1 @@
+"""Every condition that can stop or endanger a move."""

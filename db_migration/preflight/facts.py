@@ -1,0 +1,217 @@
+"""What the preflight reads: one query for each fact; what may not be read is None, not guessed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar, cast
+
+import psycopg
+from psycopg import sql
+
+from db_migration import catalog
+from db_migration.postgres import Connection, row, value
+
+F = TypeVar("F")
+
+LONG_TRANSACTION_SECONDS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """How far a server's clock is from this process's, in seconds, give or take `error`."""
+
+    offset: float
+    error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locale:
+    """How a database writes and sorts text."""
+
+    encoding: str
+    collate: str
+    ctype: str
+    provider: str = "c"
+    recorded: str | None = None
+    """Version of the collations that the database was made with."""
+    actual: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFacts:
+    """The source's server and database; a list holds names."""
+
+    version: int
+    clock: Clock
+    locale: Locale
+    in_recovery: bool | None = None
+    wal_level: str | None = None
+    wal_level_fixed: bool | None = None
+    wal_bound: int | None = None
+    """Bytes of WAL that the server lets a slot keep; -1 is no bound."""
+    can_bound: bool | None = None
+    slots_free: int | None = None
+    slots_max: int | None = None
+    senders_free: int | None = None
+    senders_max: int | None = None
+    bytes: int | None = None
+    keyless: list[str] | None = None
+    unlogged: list[str] | None = None
+    foreign: list[str] | None = None
+    partitioned: list[str] | None = None
+    generated: list[str] | None = None
+    row_security: list[str] | None = None
+    odd_types: list[str] | None = None
+    extensions: list[str] | None = None
+    large_objects: int | None = None
+    sequences: list[str] | None = None
+    ending_sequences: list[str] | None = None
+    long_transactions: list[str] | None = None
+    prepared_transactions: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetFacts:
+    """The target's server."""
+
+    version: int
+    clock: Clock
+    locale: Locale | None
+    """Of the mirror; None while it is not there."""
+    workers_max: int | None = None
+    replication_workers_max: int | None = None
+    sync_workers_max: int | None = None
+    subscriptions: int | None = None
+    origins_free: int | None = None
+    origins_max: int | None = None
+    extensions: Mapping[str, bool] | None = None
+    """What can be installed, and whether it may without a superuser."""
+    bytes: int | None = None
+    comments: Mapping[str, str | None] = field(default_factory=dict)
+    elsewhere: list[str] | None = None
+    """Databases, other than the mirror, that hold a subscription of our name."""
+
+
+_TABLES = f"""
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE {catalog.USER_SCHEMAS} AND
+"""
+_COLUMNS = f"""
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
+WHERE {catalog.USER_SCHEMAS} AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND
+"""
+_NAME = "n.nspname || '.' || c.relname"
+
+SOURCE: dict[str, str] = {
+    "in_recovery": "SELECT pg_is_in_recovery()",
+    "wal_level": "SELECT setting FROM pg_settings WHERE name = 'wal_level'",
+    "wal_level_fixed": "SELECT source = 'command line' FROM pg_settings WHERE name = 'wal_level'",
+    "wal_bound": "SELECT CASE setting WHEN '-1' THEN -1 ELSE setting::bigint * 1048576 END "
+    "FROM pg_settings WHERE name = 'max_slot_wal_keep_size'",
+    "can_bound": "SELECT current_setting('is_superuser') = 'on' AND source <> 'command line' "
+    "FROM pg_settings WHERE name = 'max_slot_wal_keep_size'",
+    "slots_max": "SELECT current_setting('max_replication_slots')::int",
+    "slots_free": "SELECT current_setting('max_replication_slots')::int - count(*) "
+    "FROM pg_replication_slots WHERE slot_name <> %(slot)s",
+    "senders_max": "SELECT current_setting('max_wal_senders')::int",
+    "senders_free": "SELECT current_setting('max_wal_senders')::int - count(*) "
+    "FROM pg_stat_replication WHERE application_name <> %(slot)s",
+    "bytes": "SELECT pg_database_size(current_database())",
+    "unlogged": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'r' "
+    "AND c.relpersistence = 'u')",
+    "foreign": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'f')",
+    "partitioned": f"SELECT array(SELECT {_NAME} {_TABLES} (c.relkind = 'p' "
+    "OR c.relkind = 'r' AND (c.relispartition OR c.relhassubclass)))",
+    "generated": f"SELECT array(SELECT {_NAME} || '.' || a.attname {_COLUMNS} "
+    "a.attgenerated <> '')",
+    "row_security": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'r' AND c.relrowsecurity)",
+    # Values that name an object of this one server: an OID, a role, a table, a position in the log.
+    "odd_types": f"SELECT array(SELECT {_NAME} || '.' || a.attname || ' ' || t.typname {_COLUMNS} "
+    "t.typnamespace = 'pg_catalog'::regnamespace AND (t.typname ~ '^_?reg' OR t.typname IN "
+    "('oid', '_oid', 'xid', 'xid8', 'cid', 'tid', 'pg_lsn', 'aclitem', '_aclitem', 'refcursor')))",
+    "extensions": "SELECT array(SELECT extname::text FROM pg_extension WHERE extname <> 'plpgsql')",
+    "large_objects": "SELECT count(*) FROM pg_largeobject_metadata",
+    "sequences": "SELECT array(SELECT schemaname || '.' || sequencename FROM pg_sequences)",
+    "ending_sequences": "SELECT array(SELECT schemaname || '.' || sequencename FROM pg_sequences "
+    "WHERE increment_by > 0 AND NOT cycle "
+    "AND max_value - coalesce(last_value, 0) < 10 * %(margin)s * increment_by)",
+    "long_transactions": "SELECT array(SELECT format('pid %%s of %%s for %%s s', pid, usename, "
+    "extract(epoch FROM now() - xact_start)::int) FROM pg_stat_activity "
+    "WHERE xact_start < now() - make_interval(secs => %(long)s) AND backend_type = "
+    "'client backend' AND pid <> pg_backend_pid())",
+    "prepared_transactions": "SELECT count(*) FROM pg_prepared_xacts",
+}
+
+TARGET: dict[str, str] = {
+    "workers_max": "SELECT current_setting('max_worker_processes')::int",
+    "replication_workers_max": "SELECT current_setting('max_logical_replication_workers')::int",
+    "sync_workers_max": "SELECT current_setting('max_sync_workers_per_subscription')::int",
+    "subscriptions": "SELECT count(*) FROM pg_subscription WHERE subname <> %(slot)s",
+    "origins_max": "SELECT coalesce(current_setting('max_active_replication_origins', true), "
+    "current_setting('max_replication_slots'))::int",
+    "origins_free": "SELECT coalesce(current_setting('max_active_replication_origins', true), "
+    "current_setting('max_replication_slots'))::int - count(*) FROM pg_subscription "
+    "WHERE subname <> %(slot)s",
+    "extensions": "SELECT coalesce(jsonb_object_agg(name, ok), '{}') FROM (SELECT name::text, "
+    "bool_or(trusted) AS ok FROM pg_available_extension_versions GROUP BY name) AS found",
+    "bytes": "SELECT sum(pg_database_size(datname))::bigint FROM pg_database "
+    "WHERE datname = %(mirror)s",
+    "comments": "SELECT jsonb_object_agg(datname, shobj_description(oid, 'pg_database')) "
+    "FROM pg_database",
+    "elsewhere": "SELECT array(SELECT d.datname::text FROM pg_subscription s JOIN pg_database d "
+    "ON d.oid = s.subdbid WHERE s.subname = %(slot)s AND d.datname <> %(mirror)s)",
+}
+
+
+def careful(connection: Connection, query: str, args: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
+    """Return one value, None where this role may not read it or the server does not know it."""
+    try:
+        found = connection.execute(sql.SQL(cast("Any", query)), args or {}).fetchone()
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject):
+        return None
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+        return None
+    return found[0] if found else None
+
+
+def gathered(
+    connection: Connection, queries: Mapping[str, str], args: Mapping[str, object]
+) -> dict[str, Any]:
+    """Read every fact of a list."""
+    return {name: careful(connection, query, args) for name, query in queries.items()}
+
+
+def only_known(kind: type[F], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what `kind` has a field for and what could be read."""
+    names = {item.name for item in fields(cast("Any", kind))}
+    return {key: item for key, item in found.items() if key in names and item is not None}
+
+
+def clock(connection: Connection, asked: int = 3) -> Clock:
+    """Compare a server's clock with ours; the quickest of a few answers is the truest."""
+    best: Clock | None = None
+    for _ in range(asked):
+        before = time.time()
+        there = float(value(connection, "SELECT extract(epoch FROM clock_timestamp())::float8"))
+        error = (time.time() - before) / 2
+        if best is None or error < best.error:
+            best = Clock(offset=there - before - error, error=error)
+    assert best is not None  # noqa: S101 - `asked` is at least 1
+    return best
+
+
+def locale(connection: Connection) -> Locale:
+    """Read how the connection's database writes and sorts text."""
+    query = "SELECT pg_encoding_to_char(encoding), datcollate::text, datctype::text {} "
+    since_15 = ", datlocprovider::text, datcollversion, pg_database_collation_actual_version(oid)"
+    more = since_15 if connection.info.server_version >= 150000 else ""
+    found = row(
+        connection,
+        sql.SQL(query + "FROM pg_database WHERE datname = current_database()").format(
+            sql.SQL(more)
+        ),
+    )
+    return Locale(**dict(zip((item.name for item in fields(Locale)), found or (), strict=False)))

@@ -1,0 +1,287 @@
+"""What the source must be, decided from what was read of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from db_migration.config import Mode
+from db_migration.preflight.checklist import UNKNOWN, Check, Result, judged, named, sized
+from db_migration.preflight.facts import SourceFacts
+
+OLDEST_SOURCE = 130000
+SLOTS_NEEDED = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowed:
+    """What the configuration permits, and what the source's host says."""
+
+    mode: Mode
+    """The one that is chosen, never `auto`."""
+    why: str
+    restart: bool
+    retained_bytes: int
+    interval_seconds: float
+    """Between two copies in snapshot mode."""
+    host_free_bytes: int | None = None
+    """Free on the disk of the source's host; None when nobody could say."""
+
+
+def checks(facts: SourceFacts, permitted: Allowed) -> Iterator[Check]:
+    """Judge the source."""
+    yield _version(facts)
+    yield _primary(facts)
+    yield _mode(permitted)
+    yield _wal_level(facts, permitted)
+    yield _free("slots", "max_replication_slots", facts.slots_free, facts.slots_max, permitted)
+    yield _free("senders", "max_wal_senders", facts.senders_free, facts.senders_max, permitted)
+    yield _wal_bound(facts, permitted)
+    yield _wal_headroom(permitted)
+    yield _identities(facts)
+    yield from _objects(facts)
+    yield _sequences(facts)
+    yield _transactions(facts)
+
+
+def _mode(permitted: Allowed) -> Check:
+    snapshot = permitted.mode is Mode.SNAPSHOT
+    return Check(
+        id="feed.mode",
+        title="How the copy is kept in step",
+        result=judged(not snapshot, Result.WARNING),
+        found=f"{permitted.mode}: {permitted.why}",
+        needed="`logical`, for a copy that is milliseconds behind",
+        why=f"a copy is taken every {permitted.interval_seconds:g} s or less often; when prod's "
+        "host dies, what was written since the last one is lost"
+        if snapshot
+        else "every change follows as it is committed",
+        way_out="allow one restart: `allow_source_restart: true` with `source.host_control`"
+        if snapshot
+        else "nothing to do",
+    )
+
+
+def _version(facts: SourceFacts) -> Check:
+    return Check(
+        id="source.version",
+        title="Version of the source's server",
+        result=judged(facts.version >= OLDEST_SOURCE),
+        found=str(facts.version // 10000),
+        needed=f"{OLDEST_SOURCE // 10000} or newer",
+        why="what is older was not tried",
+        way_out="upgrade the source first",
+    )
+
+
+def _primary(facts: SourceFacts) -> Check:
+    return Check(
+        id="source.primary",
+        title="The source takes writes",
+        result=judged(None if facts.in_recovery is None else not facts.in_recovery),
+        found="a standby in recovery" if facts.in_recovery else "a primary",
+        needed="a primary",
+        why="publication and slot are made on it",
+        way_out="name the primary as the source",
+    )
+
+
+def _wal_level(facts: SourceFacts, permitted: Allowed) -> Check:
+    logical = facts.wal_level == "logical"
+    result, more = judged(logical), ""
+    if permitted.mode is Mode.SNAPSHOT:
+        result, more = Result.NOT_APPLICABLE, "; snapshot mode reads no log"
+    elif not logical and permitted.restart and not facts.wal_level_fixed:
+        result, more = Result.PASS, "; one restart is allowed"
+    elif not logical and facts.wal_level_fixed:
+        more = ", set on the server's command line"
+    return Check(
+        id="source.wal_level",
+        title="The source writes a log that can be followed",
+        result=result,
+        found=f"{facts.wal_level}{more}",
+        needed="`logical`, or leave to restart prod's database once",
+        why="changes can only be followed from a log that holds them",
+        way_out="set `allow_source_restart: true` and `source.host_control`; or `mode: snapshot`, "
+        "which needs no restart",
+    )
+
+
+def _free(what: str, setting: str, free: int | None, most: int | None, permitted: Allowed) -> Check:
+    result = judged(None if free is None else free >= SLOTS_NEEDED)
+    if permitted.mode is Mode.SNAPSHOT:
+        result = Result.NOT_APPLICABLE
+    return Check(
+        id=f"source.{setting}",
+        title=f"Room for replication {what} on the source",
+        result=result,
+        found=UNKNOWN if free is None else f"{free} of {most} free",
+        needed=f"{SLOTS_NEEDED} free: one to follow, one to take in a new table",
+        why="the feed and each new table need one",
+        way_out=f"raise {setting} on the source and restart it",
+    )
+
+
+def _wal_bound(facts: SourceFacts, permitted: Allowed) -> Check:
+    bounded = facts.wal_bound is not None and facts.wal_bound >= 0
+    ok = None if facts.wal_bound is None else bounded or bool(facts.can_bound)
+    if bounded:
+        found = f"{sized(facts.wal_bound)} at most"
+    elif facts.can_bound:
+        found = f"no bound yet; `prepare` sets {sized(permitted.retained_bytes)}"
+    else:
+        found = "no bound, and this role can not set one"
+    snapshot = permitted.mode is Mode.SNAPSHOT
+    return Check(
+        id="source.wal_bound",
+        title="A forgotten slot can not fill the source's disk",
+        result=Result.NOT_APPLICABLE if snapshot else judged(ok, Result.WARNING),
+        found=found,
+        needed="`max_slot_wal_keep_size` bounded by the server itself",
+        why="the agent drops its slot in time, but an agent on a dead host can not",
+        way_out="set max_slot_wal_keep_size on the source, or use a role that may",
+    )
+
+
+def _wal_headroom(permitted: Allowed) -> Check:
+    free, kept = permitted.host_free_bytes, permitted.retained_bytes
+    return Check(
+        id="source.wal_headroom",
+        title="Room on the source's disk for the WAL that a slot may keep",
+        result=Result.NOT_APPLICABLE
+        if permitted.mode is Mode.SNAPSHOT
+        else judged(None if free is None else free > kept),
+        found=f"{sized(free)} free on the source's host" if free is not None else UNKNOWN,
+        needed=f"more than {sized(kept)} (`max_retained_wal_bytes`)",
+        why="while the target is away, prod's server keeps WAL up to that bound",
+        way_out="lower `max_retained_wal_bytes`, or make room"
+        if free is not None
+        else "look on the source's host (`df`); `source.host_control` lets the agent ask it",
+    )
+
+
+def _identities(facts: SourceFacts) -> Check:
+    lacking = facts.keyless or []
+    return Check(
+        id="source.identities",
+        title="Every table can say which row is meant",
+        result=judged(None if facts.keyless is None else True),
+        found=f"{len(lacking)} table(s) without a key: {', '.join(lacking) or 'none'}",
+        needed="an identity for each before it is published",
+        why="a published table without one refuses prod's own DELETE",
+        way_out="nothing to do: `prepare` sets REPLICA IDENTITY FULL on these, `release` takes it "
+        "back",
+    )
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of object that should not be there, or that is only worth knowing."""
+
+    field: str
+    title: str
+    otherwise: Result
+    why: str
+    way_out: str
+
+
+_KINDS = (
+    _Kind(
+        "unlogged",
+        "Unlogged tables",
+        Result.FAIL,
+        "they are not in the log: their rows would be lost",
+        "ALTER TABLE ... SET LOGGED on these",
+    ),
+    _Kind(
+        "foreign",
+        "Foreign tables",
+        Result.FAIL,
+        "their rows are on another server, which the target may not reach",
+        "remove them from Airbyte's database",
+    ),
+    _Kind(
+        "partitioned",
+        "Partitioned or inheriting tables",
+        Result.FAIL,
+        "the feed takes ordinary tables; Airbyte has no others",
+        "move them to a database of their own",
+    ),
+    _Kind(
+        "row_security",
+        "Tables with row security",
+        Result.FAIL,
+        "the feed's role would read only a part of the rows",
+        "ALTER TABLE ... DISABLE ROW LEVEL SECURITY, or move them elsewhere",
+    ),
+    _Kind(
+        "odd_types",
+        "Columns that name objects of this one server",
+        Result.WARNING,
+        "an OID or a log position means something else on another server",
+        "make sure that nobody reads these columns after the move",
+    ),
+    _Kind(
+        "generated",
+        "Generated columns",
+        Result.PASS,
+        "the target computes them again, from the same definition",
+        "nothing to do",
+    ),
+)
+
+
+def _objects(facts: SourceFacts) -> Iterator[Check]:
+    for kind in _KINDS:
+        found: list[str] | None = getattr(facts, kind.field)
+        yield Check(
+            id=f"source.{kind.field}",
+            title=kind.title,
+            result=judged(None if found is None else not found, kind.otherwise),
+            found=named(found),
+            needed="none" if kind.otherwise is not Result.PASS else "nothing",
+            why=kind.why,
+            way_out=kind.way_out,
+            affected=tuple({"object": name} for name in found or ()),
+        )
+    number = facts.large_objects
+    yield Check(
+        id="source.large_objects",
+        title="Large objects",
+        result=judged(None if number is None else number == 0),
+        found=UNKNOWN if number is None else str(number),
+        needed="none",
+        why="logical replication does not carry them; Airbyte has none",
+        way_out="remove the large objects from Airbyte's database",
+    )
+
+
+def _sequences(facts: SourceFacts) -> Check:
+    ending = facts.ending_sequences
+    return Check(
+        id="source.sequences",
+        title="Sequences have room to be kept ahead",
+        result=judged(None if ending is None else not ending, Result.WARNING),
+        found=f"{named(facts.sequences)}; near their end: {named(ending)}",
+        needed="none near its end",
+        why="the mirror's sequences stand a margin ahead of prod's, so that a failover never "
+        "gives a number twice",
+        way_out="ALTER SEQUENCE ... AS bigint on the source, or lower `sequence_margin`",
+    )
+
+
+def _transactions(facts: SourceFacts) -> Check:
+    found: Any = facts.long_transactions
+    prepared = facts.prepared_transactions or 0
+    ok = None if found is None else not found and not prepared
+    return Check(
+        id="source.transactions",
+        title="No long transaction on the source",
+        result=judged(ok, Result.WARNING),
+        found=f"{named(found)}; prepared: {prepared}",
+        needed="none older than a minute, none prepared",
+        why="a new slot waits for every transaction that runs, and a lock for the one that holds "
+        "the table",
+        way_out="let them end, or end them: SELECT pg_terminate_backend(pid)",
+    )

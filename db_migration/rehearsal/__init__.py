@@ -1,0 +1,1 @@
+"""A failover on a throw-away clone."""

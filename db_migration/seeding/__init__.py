@@ -1,0 +1,1 @@
+"""The first copy: one snapshot, many workers."""

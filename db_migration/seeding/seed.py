@@ -1,0 +1,250 @@
+"""Make a complete copy in a database of its own, at the very point where a new slot starts.
+
+The slot's exported snapshot lives as long as a connection that holds it: a lost connection of a
+worker costs one job, a lost process the whole seed, which is then made anew. The mark is written
+last.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import psycopg
+import structlog
+from psycopg import sql
+from psycopg.pq import ExecStatus
+
+from db_migration import catalog, catalog_keys
+from db_migration.agent.state import Mark
+from db_migration.catalog_keys import Constraint, Index
+from db_migration.config import PUBLICATION
+from db_migration.context import Context
+from db_migration.effects import Effect, effect
+from db_migration.errors import BlockedError
+from db_migration.following import marks, sequences
+from db_migration.postgres import Connection, become, rows, run, run_script, value
+from db_migration.seeding import dump
+from db_migration.seeding import plan as seed_plan
+from db_migration.seeding.crew import Crew, Tally, open_snapshot
+from db_migration.seeding.jobs import Sum, Work
+from db_migration.seeding.pipe import answer
+from db_migration.seeding.plan import Kind
+from db_migration.sides import promotion
+
+WORKERS = min(max(os.cpu_count() or 2, 2), 4)
+"""Of the target's host, where this runs: rows and indexes cost most there. Prod is spared more."""
+
+LONG_SECONDS = 4.0
+NAMED_TABLES = 5
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Start:
+    """A slot's starting point and the snapshot that shows the source at it."""
+
+    lsn: str
+    snapshot: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be copied, read in the snapshot."""
+
+    tables: list[catalog.Table]
+    unpublished: list[catalog.Table]
+    mark: Mark
+    columns: Mapping[str, list[catalog.Column]] = field(default_factory=dict)
+    indexes: Sequence[Index] = ()
+    constraints: Sequence[Constraint] = ()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a seed has carried."""
+
+    rows: int
+    bytes: int
+    differences: list[str] | None = None
+    """Tables that are not equal to the snapshot; None where they were not compared."""
+
+
+def seed(context: Context, *, verify: bool = False) -> Loaded:
+    """Slot, schema, rows, indexes, constraints, statistics, sequences, mark.
+
+    With `verify` every table is hashed on both sides under the snapshot while others still load; a
+    copy that differs gets no mark, and BlockedError names the tables.
+    """
+    with _replication(context) as walsender:
+        start = create_slot(context, walsender)
+        with _snapshot(context, start) as source:
+            what = read_plan(source, start)
+            # Two connections stand for the snapshot: the loss of one does not end it.
+            again = value(source, "SELECT pg_export_snapshot()")
+            create_database(context)
+            restore_schema(context, start, what)
+            loaded = run_jobs(context, [start.snapshot, again], what, verify=verify)
+    if loaded.differences:
+        rest = len(loaded.differences) - NAMED_TABLES
+        named = loaded.differences[:NAMED_TABLES] + ([f"{rest} more"] if rest > 0 else [])
+        raise BlockedError(
+            found=f"the new copy is not what was read: {'; '.join(named)}",
+            needed="a copy with the source's rows",
+            way_out="look at the disks and memory of the target; a new copy is made by itself",
+        )
+    sequences.advance(context, context.seed)
+    mark_seeded(context, what.mark)
+    log.info("seeded", rows=loaded.rows, bytes=loaded.bytes, verified=verify)
+    return loaded
+
+
+@contextmanager
+def _replication(context: Context) -> Iterator[Connection]:
+    """Open a walsender: the only kind of connection that can export a slot's snapshot."""
+    with context.reader.connect(replication="database") as connection:
+        yield connection
+
+
+@effect(Effect.CREATE_SLOT)
+def create_slot(context: Context, walsender: Connection) -> Start:
+    """Create the slot; the snapshot is valid until the walsender's next command."""
+    create = sql.SQL("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT")
+    query = create.format(sql.Identifier(context.feed.slot)).as_string(walsender)
+    result = answer(walsender.pgconn, query.encode(), partial(_wait_for_slot, context))
+    if result.status != ExecStatus.TUPLES_OK:
+        raise psycopg.OperationalError(result.get_error_message())
+    fields = [(result.get_value(0, number) or b"").decode() for number in range(3)]
+    return Start(lsn=fields[1], snapshot=fields[2])
+
+
+def _wait_for_slot(context: Context, seconds: float) -> None:
+    """Say why it takes long: a slot waits for every transaction that was open before it."""
+    context.breathe()
+    if seconds >= LONG_SECONDS:
+        text = f"the slot waits for prod's open transactions, for {seconds:.0f} s by now"
+        log.info("seeding", text=text)
+        context.tell("progress", {"text": text})
+
+
+@contextmanager
+def _snapshot(context: Context, start: Start) -> Iterator[Connection]:
+    """Read the source as it was at the slot's starting point."""
+    with context.reader.connect() as connection:
+        open_snapshot(connection, [start.snapshot])
+        yield connection
+
+
+def read_plan(source: Connection, start: Start) -> Plan:
+    """Take only what is published: of the rest the slot would not carry the changes."""
+    lines = catalog.definitions(source)
+    found = catalog.tables(source, PUBLICATION)
+    published = [table for table in found if table.published]
+    fingerprints = {
+        table.full_name: catalog.fingerprint(lines.get(table.full_name, [])) for table in published
+    }
+    mark = Mark(start.lsn, fingerprints, catalog.fingerprint(catalog.types(source)))
+    return Plan(
+        published,
+        [table for table in found if not table.published],
+        mark,
+        {table.full_name: catalog.columns(source, table) for table in published},
+        catalog_keys.indexes(source),
+        catalog_keys.constraints(source),
+    )
+
+
+@effect(Effect.CREATE_SEED)
+def create_database(context: Context) -> None:
+    """Make the database of the new copy, like the mirror; nobody else may enter it."""
+    with context.control.connect() as connection:
+        promotion.create_like(connection, context.seed_name, context.feed.target.database)
+        name = sql.Identifier(context.seed_name)
+        run(connection, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+
+
+@effect(Effect.RESTORE_SCHEMA)
+def restore_schema(context: Context, start: Start, what: Plan) -> None:
+    """Make types, tables and sequences, owned by Airbyte's role."""
+    without = [(table.schema, table.name) for table in what.unpublished]
+    script = dump.definitions(context.reader, "pre-data", snapshot=start.snapshot, without=without)
+    with context.seed.connect() as connection:
+        _in_owners_name(context, connection, script)
+
+
+def _in_owners_name(context: Context, connection: Connection, script: str) -> None:
+    """Run DDL as the owning role; the right to make things is lent for this transaction only."""
+    owner = context.feed.target.owner_role
+    role, database = sql.Identifier(owner), sql.Identifier(connection.info.dbname)
+    with connection.transaction():
+        run(connection, sql.SQL("GRANT CREATE, USAGE ON SCHEMA public TO {}").format(role))
+        run(connection, sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, role))
+        with become(connection, owner):
+            run_script(connection, script)
+        run(connection, sql.SQL("REVOKE CREATE ON DATABASE {} FROM {}").format(database, role))
+
+
+def run_jobs(context: Context, snapshots: list[str], what: Plan, *, verify: bool) -> Loaded:
+    """Rows, indexes, keys, foreign keys and statistics, on several workers."""
+    without = [(table.schema, table.name) for table in what.unpublished]
+    script = dump.definitions(context.reader, "post-data", snapshot=snapshots[0], without=without)
+    definitions = seed_plan.Definitions(dump.items(script), what.indexes, what.constraints)
+    jobs, rest = seed_plan.jobs(what.tables, definitions, WORKERS, verify=verify)
+    tally = Tally(len(what.tables))
+    crew = Crew(context, snapshots, tally)
+    work = Work(context, what.columns, crew.ended, tally)
+    crew.run(jobs, WORKERS, work.carry_out)
+    add_rest(context, rest)
+    return Loaded(tally.rows, tally.bytes, unequal(work.sums) if verify else None)
+
+
+def unequal(sums: Mapping[tuple[Kind, str], Sum]) -> list[str]:
+    """Name the tables whose copy is not what the snapshot shows."""
+    return [
+        f"table {name}: {there[0]} rows on the source, {here[0]} in the copy, hashes "
+        f"{'equal' if there[1] == here[1] else 'differ'}"
+        for (kind, name), there in sorted(sums.items())
+        if kind is Kind.HASH_SOURCE and there != (here := sums[Kind.HASH_COPY, name])
+    ]
+
+
+@effect(Effect.ADD_CONSTRAINTS)
+def add_rest(context: Context, rest: str) -> None:
+    """Add triggers and whatever else comes after the keys, then PUBLIC's rights."""
+    with context.seed.connect() as connection:
+        _in_owners_name(context, connection, rest)
+        copy_public_grants(context, connection)
+
+
+def copy_public_grants(context: Context, connection: Connection) -> None:
+    """Give PUBLIC the same rights on tables as on the source; other roles are the target's own
+    affair.
+    """
+    with context.reader.connect() as source:
+        found = rows(source, PUBLIC_GRANTS)
+    with connection.transaction(), become(connection, context.feed.target.owner_role):
+        for schema, name, privilege in found:
+            table = sql.Identifier(schema, name)
+            known = value(connection, "SELECT to_regclass(%s)", (table.as_string(connection),))
+            if known is not None:
+                grant = sql.SQL("GRANT {} ON TABLE {} TO PUBLIC")
+                run(connection, grant.format(sql.SQL(privilege), table))
+
+
+PUBLIC_GRANTS = """
+SELECT n.nspname, c.relname, a.privilege_type
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL aclexplode(c.relacl) a
+WHERE a.grantee = 0 AND c.relkind = 'r'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+"""
+
+
+@effect(Effect.MARK_SEEDED)
+def mark_seeded(context: Context, mark: Mark) -> None:
+    """Say that the copy is complete, and where its stream starts."""
+    with context.control.connect() as connection:
+        marks.write_mirror(connection, context.seed_name, mark)

@@ -1,0 +1,1 @@
+"""Who is active: epoch, servers, fences, admission, promotion."""

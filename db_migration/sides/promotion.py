@@ -1,0 +1,240 @@
+"""Promotion: a server's mirror becomes the database that Airbyte runs on.
+
+Every step looks first at what is there, so a promotion that was killed is repeated from its
+beginning. Nothing is dropped: what was called `airbyte` keeps its content under another name.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from db_migration.config import PUBLICATION, Config, ServerConfig, slot_name
+from db_migration.effects import Effect, effect
+from db_migration.errors import BlockedError
+from db_migration.following import marks, sequences
+from db_migration.postgres import (
+    Connection,
+    become,
+    row,
+    rows,
+    run,
+    until,
+    value,
+)
+from db_migration.sides import fences, servers
+
+WORKER_SECONDS = 2
+WORKER_DEADLINE_SECONDS = 20
+EMPTY_DEADLINE_SECONDS = 10
+MARGIN = 1000
+
+
+def promote(config: Config, server_name: str, epoch: int, reason: str) -> None:
+    """Make the mirror of the server its `airbyte`; nobody is admitted to it yet.
+
+    Safe to repeat with the same epoch. Raises BlockedError when the mirror is no complete copy,
+    UnreachableError when the server does not answer. What feeds the mirror may be dead.
+    """
+    server = _server(config, server_name)
+    if not promoted(server, epoch):
+        _refuse_incomplete(server)
+        fences.require_database_fence(config, server)
+        if _is_open(server):
+            let_go(server)
+            margin = max((feed.sequence_margin for feed in config.feeds), default=MARGIN)
+            set_sequences(server, margin)
+        close_databases(server)
+        rename_databases(server, epoch, reason)
+    make_mirror(server)
+    open_promoted(server)
+
+
+def promoted(server: ServerConfig, epoch: int) -> bool:
+    """Tell whether the server's `airbyte` is what was promoted for this epoch."""
+    with servers.control(server).connect() as connection:
+        return marks.active_epoch(marks.of_database(connection, server.database)) == epoch
+
+
+def _server(config: Config, name: str) -> ServerConfig:
+    found = config.server(name)
+    if found is None:
+        raise BlockedError(
+            found=f"`{name}` is none of our servers",
+            needed=f"one of {', '.join(server.name for server in config.servers)}",
+            way_out="name one of them",
+        )
+    return found
+
+
+def _refuse_incomplete(server: ServerConfig) -> None:
+    with servers.control(server).connect() as connection:
+        complete = marks.mirror_mark(marks.of_database(connection, server.mirror)) is not None
+    if not complete:
+        raise BlockedError(
+            found=f"`{server.mirror}` on {server.name} is no complete copy",
+            needed="a mirror that was seeded to its end",
+            way_out="wait for the feed (`db-migration status`), or choose another server",
+        )
+
+
+def _is_open(server: ServerConfig) -> bool:
+    """Tell whether the mirror lets anybody in; closed, it was let go and its sequences are set."""
+    query = "SELECT datallowconn FROM pg_database WHERE datname = %s"
+    with servers.control(server).connect() as connection:
+        return bool(value(connection, query, (server.mirror,)))
+
+
+@effect(Effect.LET_GO)
+def let_go(server: ServerConfig) -> None:
+    """Drop the mirror's subscription without a word to its source, which may be dead.
+
+    A worker that is gone has applied all that it had received: nothing is written afterwards.
+    """
+    subscription = slot_name(server.name)
+    with servers.at(server, server.mirror).connect() as connection:
+        found = row(
+            connection,
+            "SELECT oid FROM pg_subscription WHERE subname = %s AND subdbid = "
+            "(SELECT oid FROM pg_database WHERE datname = current_database())",
+            (subscription,),
+        )
+        if found is None:
+            return
+        name = sql.Identifier(subscription)
+        run(connection, sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(name))
+        _until_no_worker(connection, found[0])
+        run(connection, sql.SQL("ALTER SUBSCRIPTION {} SET (slot_name = NONE)").format(name))
+        run(connection, sql.SQL("DROP SUBSCRIPTION {}").format(name))
+
+
+def _until_no_worker(connection: Connection, subscription: int) -> None:
+    """Wait for the worker's end; one in the middle of a transaction from a dead source is ended."""
+    works = "SELECT pid FROM pg_stat_subscription WHERE subid = %s AND pid IS NOT NULL"
+    if until(lambda: row(connection, works, (subscription,)) is None, WORKER_SECONDS):
+        return
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE subid = %s"
+    run(connection, end, (subscription,))
+    if not until(lambda: row(connection, works, (subscription,)) is None, WORKER_DEADLINE_SECONDS):
+        raise BlockedError(
+            found=f"a worker still runs {WORKER_DEADLINE_SECONDS} s after DISABLE",
+            needed="a mirror that nobody writes to",
+            way_out="end its process (pg_stat_subscription on the server), then repeat",
+        )
+
+
+@effect(Effect.SET_SEQUENCES)
+def set_sequences(server: ServerConfig, margin: int) -> None:
+    """Move each sequence past all that its source can have handed out."""
+    with (
+        servers.at(server, server.mirror).connect() as connection,
+        connection.transaction(),
+        become(connection, server.owner_role),
+    ):
+        sequences.go_past_rows(connection, margin)
+
+
+@effect(Effect.CLOSE_DATABASES)
+def close_databases(server: ServerConfig) -> None:
+    """Let nobody into either database, and end the sessions in them."""
+    names = [server.database, server.mirror]
+    with servers.control(server).connect() as connection:
+        allow(connection, names, on=False)
+        end_all(connection, names)
+        drop_slots(connection, server.database)
+
+
+def drop_slots(connection: Connection, database: str) -> None:
+    """Drop our slots in a database that nobody follows any more: they keep WAL, and their names."""
+    query = (
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+        "WHERE database = %s AND slot_name LIKE %s AND NOT active"
+    )
+    rows(connection, query, (database, f"{PUBLICATION}%"))
+
+
+def allow(connection: Connection, names: list[str], *, on: bool) -> None:
+    """Open or close those of the databases that are there."""
+    change = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    there = "SELECT datname FROM pg_database WHERE datname = ANY(%s) ORDER BY 1"
+    for (name,) in rows(connection, there, (names,)):
+        run(connection, change.format(sql.Identifier(name), sql.Literal(on)))
+
+
+def end_all(connection: Connection, names: list[str]) -> None:
+    """End every session in the databases that this role may end; wait until none is left."""
+    end = (
+        "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r "
+        "ON r.oid = a.usesysid WHERE a.datname = ANY(%s) AND a.pid <> pg_backend_pid() "
+        "AND pg_has_role(r.oid, 'USAGE') AND (NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles "
+        "WHERE rolname = current_user))"
+    )
+    left = (
+        "SELECT coalesce(string_agg(DISTINCT usename::text, ', '), '') FROM pg_stat_activity "
+        "WHERE datname = ANY(%s) AND pid <> pg_backend_pid() AND usename IS NOT NULL"
+    )
+
+    def ended() -> bool:
+        run(connection, end, (names,))
+        return not value(connection, left, (names,))
+
+    if not until(ended, EMPTY_DEADLINE_SECONDS, every=0.01):
+        raise BlockedError(
+            found=f"{value(connection, left, (names,))} still in {' or '.join(names)}",
+            needed="two databases that nobody uses, so that they can be renamed",
+            way_out="end these sessions as an administrator, then repeat",
+        )
+
+
+@effect(Effect.RENAME_DATABASES)
+def rename_databases(server: ServerConfig, epoch: int, reason: str) -> None:
+    """Put the mirror in the place of `airbyte`: both renames, owner and mark, or nothing."""
+    before = f"{server.database}_before_{reason.replace('-', '_')}_{epoch}"
+    database, mirror = sql.Identifier(server.database), sql.Identifier(server.mirror)
+    rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+    with servers.control(server).connect() as connection, connection.transaction():
+        there = "SELECT true FROM pg_database WHERE datname = %s"
+        if value(connection, there, (server.database,)):
+            run(connection, rename.format(database, sql.Identifier(before)))
+        run(connection, rename.format(mirror, database))
+        owner = sql.SQL("ALTER DATABASE {} OWNER TO {}")
+        run(connection, owner.format(database, sql.Identifier(server.owner_role)))
+        marks.write_active(connection, server.database, epoch, reason)
+
+
+@effect(Effect.MAKE_MIRROR)
+def make_mirror(server: ServerConfig) -> None:
+    """Make an empty mirror again, with the locale of what was promoted, closed for everybody."""
+    mirror = sql.Identifier(server.mirror)
+    with servers.control(server).connect() as connection:
+        if not value(
+            connection, "SELECT true FROM pg_database WHERE datname = %s", (server.mirror,)
+        ):
+            create_like(connection, server.mirror, server.database)
+        run(connection, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(mirror))
+
+
+def create_like(connection: Connection, name: str, like: str) -> None:
+    """Create an empty database with the locale of another, or of `template0`.
+
+    Pulumi declares databases with their locale: another one would look like drift, and the only way
+    to change a database's locale is to replace it.
+    """
+    locale = rows(
+        connection,
+        "SELECT datcollate, datctype FROM pg_database WHERE datname IN (%s, 'template0') "
+        "ORDER BY datname = 'template0' LIMIT 1",
+        (like,),
+    )[0]
+    create = sql.SQL(
+        "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc "
+        "LC_COLLATE {} LC_CTYPE {}"
+    )
+    what = (sql.Identifier(name), *(sql.Literal(part) for part in locale))
+    run(connection, create.format(*what))
+
+
+@effect(Effect.OPEN_PROMOTED)
+def open_promoted(server: ServerConfig) -> None:
+    """Let in whoever is admitted."""
+    with servers.control(server).connect() as connection:
+        allow(connection, [server.database], on=True)

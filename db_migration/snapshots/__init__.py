@@ -1,0 +1,1 @@
+"""Copies on an interval, for a prod that may not be restarted."""

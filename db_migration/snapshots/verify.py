@@ -1,0 +1,73 @@
+"""Whether a mirror still equals the snapshot that it was proven equal to when it was made.
+
+The source has moved on since, and no log says how; so the mirror is held against what was read in
+the snapshot, which stands in its mark. Whoever has written to the mirror is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import psycopg
+
+from db_migration import catalog
+from db_migration.agent.state import Mark
+from db_migration.context import Context
+from db_migration.following import marks
+from db_migration.postgres import Connection
+from db_migration.snapshots import source as snapshot_source
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the mirror holds, and how that differs from its snapshot."""
+
+    tables: int
+    rows: int
+    bytes: int
+    differences: list[str]
+
+
+def of_mirror(context: Context) -> Held | None:
+    """Compare the mirror with its snapshot; None for a mirror that follows."""
+    with context.control.connect() as connection:
+        mark = marks.mirror_mark(marks.of_database(connection, context.feed.target.database))
+    if mark is None or mark.snapshot is None:
+        return None
+    with context.mirror.connect() as mirror:
+        tables = {table.full_name: table for table in catalog.tables(mirror)}
+        found = {name: _sum(mirror, table) for name, table in tables.items()}
+        differences = [*_definitions(mirror, mark), *_rows(mark.snapshot.sums, found)]
+    return Held(
+        tables=len(tables),
+        rows=sum(snapshot_source.rows_of(one) for one in found.values() if one),
+        bytes=sum(table.bytes for table in tables.values()),
+        differences=differences,
+    )
+
+
+def _sum(mirror: Connection, table: catalog.Table) -> str | None:
+    try:
+        return snapshot_source.table_sum(mirror, table, catalog.columns(mirror, table))
+    except psycopg.errors.InsufficientPrivilege:
+        return None
+
+
+def _definitions(mirror: Connection, mark: Mark) -> list[str]:
+    here = snapshot_source.definitions(mirror)
+    names = sorted(mark.tables.keys() | here.tables.keys())
+    found = [
+        f"table {name}: not defined as in the snapshot"
+        for name in names
+        if mark.tables.get(name) != here.tables.get(name)
+    ]
+    return found + (["a type is not defined as in the snapshot"] * (mark.types != here.types))
+
+
+def _rows(sums: Mapping[str, str], now: Mapping[str, str | None]) -> list[str]:
+    return [
+        f"table {name}: its rows are not those of the snapshot"
+        for name in sorted(sums)
+        if now.get(name) != sums[name]
+    ]

@@ -1,0 +1,1 @@
+"""Are two databases equal? Continuous, exact, by row."""

@@ -1,0 +1,100 @@
+"""Compare what is not rows: definitions, enums, sequences, ownership and grants."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from db_migration import catalog
+from db_migration.context import Context
+from db_migration.following import sequences
+from db_migration.postgres import Connection, rows
+from db_migration.verification import schema as compare_schema
+
+
+def everything_but_rows(source: Connection, mirror: Connection, context: Context) -> list[str]:
+    """Name every difference that is not in a row."""
+    found = definitions(source, mirror)
+    found += rights(source, mirror, context)
+    return found + sequences_behind(source, mirror)
+
+
+def sequences_behind(source: Connection, mirror: Connection) -> list[str]:
+    """Name every sequence of the mirror that would hand out a number the source has used."""
+    return sequences.late(catalog.sequences(source), catalog.sequences(mirror))
+
+
+def definitions(source: Connection, mirror: Connection) -> list[str]:
+    """Name every definition that one side lacks or has otherwise."""
+    there, here = catalog.definitions(source), catalog.definitions(mirror)
+    found = [f"table {name}: missing on the mirror" for name in sorted(there.keys() - here.keys())]
+    found += [f"table {name}: only on the mirror" for name in sorted(here.keys() - there.keys())]
+    for name in sorted(there.keys() & here.keys()):
+        found += _lines(f"table {name}: ", there[name], here[name])
+    for read in (catalog.types, catalog.sequence_definitions, compare_schema.lines):
+        found += _lines("", read(source), read(mirror))
+    lacking = set(compare_schema.extensions(source)) - set(compare_schema.extensions(mirror))
+    return found + _lines("", sorted(lacking), [])
+
+
+def _lines(where: str, there: list[str], here: list[str]) -> list[str]:
+    missing = [f"{where}missing on the mirror: {line}" for line in sorted(set(there) - set(here))]
+    extra = [f"{where}only on the mirror: {line}" for line in sorted(set(here) - set(there))]
+    return missing + extra
+
+
+OWNERS = """
+SELECT CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END,
+       n.nspname || '.' || c.relname, pg_get_userbyid(c.relowner)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm') AND {user}
+UNION ALL
+SELECT 'type', n.nspname || '.' || t.typname, pg_get_userbyid(t.typowner)
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype IN ('e', 'd') AND
+{user}
+UNION ALL
+SELECT 'function', n.nspname || '.' || p.proname, pg_get_userbyid(p.proowner)
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {user} AND NOT EXISTS (
+    SELECT FROM pg_depend x WHERE x.objid = p.oid AND x.deptype = 'e')
+"""
+
+GRANTS = """
+SELECT n.nspname || '.' || c.relname,
+       CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END,
+       a.privilege_type
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL aclexplode(c.relacl) a
+WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm') AND a.grantee <> c.relowner AND {user}
+UNION ALL
+SELECT n.nspname || '.' || c.relname || '.' || t.attname,
+       CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END,
+       a.privilege_type
+FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(t.attacl) a
+WHERE c.relkind IN ('r', 'p', 'v', 'm') AND a.grantee <> c.relowner AND {user}
+"""
+
+
+def rights(source: Connection, mirror: Connection, context: Context) -> list[str]:
+    """Name what does not belong to Airbyte's role, and every grant that the source does not have.
+
+    The feed's own role reads the source; that grant is ours and is not expected on the mirror.
+    """
+    user = sql.SQL(catalog.USER_SCHEMAS)
+    owner = context.feed.target.owner_role
+    found = [
+        f"{kind} {name}: belongs to `{who}` on the mirror, not to `{owner}`"
+        for kind, name, who in sorted(rows(mirror, sql.SQL(OWNERS).format(user=user)))
+        if who != owner
+    ]
+    grants = sql.SQL(GRANTS).format(user=user)
+    there, here = set(rows(source, grants)), set(rows(mirror, grants))
+    found += [
+        f"table {name}: {privilege} granted to {who} only on the mirror"
+        for name, who, privilege in sorted(here - there)
+    ]
+    found += [
+        f"table {name}: {privilege} granted to {who} only on the source"
+        for name, who, privilege in sorted(there - here)
+        if who == "PUBLIC"
+    ]
+    return found

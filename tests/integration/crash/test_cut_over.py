@@ -1,0 +1,40 @@
+"""The cut-over as its page says: hold, look, go; judged from outside, while the load runs."""
+
+from __future__ import annotations
+
+import json
+
+from lab.demo.places import ABCTL, COMPOSE
+from tests.integration.crash.scene import DATABASE_MOVES, Scene
+from tests.integration.main_job.conftest import ROOT
+
+
+def test_hold_leaves_prod_where_it_is(held: Scene) -> None:
+    active = held.follower.active
+    assert active is None or (active.epoch, active.airbyte) == (0, COMPOSE)
+    before = held.generator.acknowledged()
+    held.until_acknowledged(before + 1)
+
+
+def test_a_look_says_that_it_could_go(held: Scene) -> None:
+    _, looked = held.follow("cut-over", "Look")
+    assert "ready: every gate is open" in looked
+
+
+def test_go_moves_prod_within_its_time_and_loses_nothing(scene: Scene) -> None:
+    scene.has_moved(ABCTL, "intermediary")
+    said = json.loads(scene.script("core-worker-01", "cutover", "--json").stdout)
+    assert said["database_seconds"] < DATABASE_MOVES, said["phases"]
+    assert said["connections"]["scheduled"] == said["connections"]["active"] > 0
+    assert scene.newly_missing("intermediary") == []
+
+
+def test_a_connector_of_the_old_side_is_ended_with_it(scene: Scene) -> None:
+    assert scene.deployment.lab.inspect("prod", scene.connector) is None
+
+
+def test_the_checkout_is_as_it_was(scene: Scene) -> None:
+    """The page's commands have changed the stack file of the copy."""
+    committed = (ROOT / "Pulumi.v2.yaml").read_text()
+    assert (scene.deployment.folder / "Pulumi.v2.yaml").read_text() != committed
+    assert "cutover: go" in committed

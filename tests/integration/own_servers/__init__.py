@@ -1,0 +1,1 @@
+"""One owner for all of it: a package, so that its fixtures end with it."""

@@ -1,0 +1,46 @@
+"""v2 by one `pulumi up` where nothing was: the final architecture, as the committed file says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lab.demo.places import ABCTL
+from tests.integration.main_job.conftest import Deployment, empty
+from tests.support.fix_lab import Lab
+
+FEED = "intermediary-to-core-worker-01"
+
+
+@pytest.fixture(scope="module")
+def v2(lab: Lab) -> Deployment:
+    """v2 as the first `pulumi up` left it."""
+    empty(lab)
+    alone = Deployment(lab)
+    alone.run("pulumi", "stack", "init", "v2")
+    alone.up("v2")
+    return alone
+
+
+def test_prod_is_on_abctl_and_its_database_on_the_intermediary(v2: Deployment) -> None:
+    status = json.loads(v2.agent("status", "--json").stdout)
+    assert (status["epoch"]["airbyte"], status["epoch"]["database"]) == (ABCTL, "intermediary")
+    held = json.loads(v2.lab.ssh("prod", "/usr/local/lib/airbyte-migration/hostctl status").stdout)
+    assert held["compose"] == "stopped"
+    assert held["instances"][0]["rendering"] == "active-intermediary"
+    v2.lab.get("prod", 8100, "/api/v1/health")
+
+
+def test_its_copy_follows_and_is_equal(v2: Deployment) -> None:
+    v2.agent("status", "--wait", "following,verified", "--deadline", "60")
+    verified = json.loads(v2.agent("verify", "--json").stdout)["feeds"]
+    assert {feed["feed"]: feed["equal"] for feed in verified} == {FEED: True}
+
+
+def test_a_second_up_changes_nothing(v2: Deployment) -> None:
+    assert v2.up("v2") == {}
+
+
+def test_refresh_finds_no_drift(v2: Deployment) -> None:
+    assert v2.refresh("v2") == {}

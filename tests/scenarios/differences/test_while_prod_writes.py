@@ -1,0 +1,162 @@
+"""Both strengths while prod writes: nothing that only moves is a difference, and prod is not hurt.
+
+`NOTICEABLE` is what a loaded machine may add to the pause that prod's writers are promised.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
+import pytest
+
+from db_migration.errors import BlockedError
+from db_migration.verification import pause as verify_pause
+from db_migration.verification import verify
+from tests.scenarios.differences.load import writing
+from tests.support import timeouts
+from tests.support.scenario import SLOT, Scenario
+
+PATIENCE = 10
+NOTICEABLE = 0.5 * timeouts.FACTOR
+LIMIT = verify_pause.PAUSE_MS / 1000 + NOTICEABLE
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify_pause, "BETWEEN_SECONDS", 0.02)
+
+
+def deadlocks(scenario: Scenario) -> int:
+    query = "SELECT deadlocks FROM pg_stat_database WHERE datname = 'airbyte'"
+    return int(scenario.source.sql(query)[0][0])
+
+
+def exactly(scenario: Scenario) -> verify.Result:
+    """Verify exactly; on a machine that has no time left it gives up, and is repeated."""
+    for _ in range(PATIENCE):
+        with suppress(BlockedError):
+            return verify.verify_exactly(scenario.context())
+    return verify.verify_exactly(scenario.context())
+
+
+@contextmanager
+def open_transaction(scenario: Scenario, statement: str) -> Iterator[psycopg.Connection[object]]:
+    with psycopg.connect(scenario.source.dsn("airbyte")) as prod:
+        prod.execute(statement.encode())
+        yield prod
+        prod.commit()
+
+
+def test_rows_that_change_all_the_time_are_no_difference(followed: Scenario) -> None:
+    """The sides are never read at the same moment; what is late must not look like what is lost."""
+    with writing(followed) as load:
+        for _ in range(3):
+            assert verify.verify(followed.context()).differences == []
+    assert load.failures == []
+
+
+def test_exact_at_one_lsn_while_prod_writes(followed: Scenario) -> None:
+    """Every difference in time between the two snapshots would show as a difference of rows."""
+    before, rounds, pauses = deadlocks(followed), 8, []
+    with writing(followed) as load:
+        for _ in range(rounds):
+            found = exactly(followed)
+            assert found.differences == []
+            assert found.pause is not None
+            pauses.append(found.pause)
+    assert load.failures == []
+    assert load.slowest_seconds < LIMIT
+    assert deadlocks(followed) == before
+    for pause in pauses:
+        assert 0 < pause.held_ms <= pause.worst_wait_ms
+    assert min(pause.worst_wait_ms for pause in pauses) < verify_pause.PAUSE_MS
+
+
+def test_exact_finds_what_differs_while_prod_writes(followed: Scenario) -> None:
+    query = "UPDATE jobs SET config = '{}' WHERE id = 400"
+    followed.target.sql(query, database="airbyte_mirror")
+    with writing(followed):
+        found = exactly(followed)
+    undo = """UPDATE jobs SET config = '{"n": 400}' WHERE id = 400"""
+    followed.target.sql(undo, database="airbyte_mirror")
+    assert found.differences == ["table public.jobs: row {400} differs in config"]
+    assert found.counts == {"public.jobs": 1}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE jobs SET scope = 'open' WHERE id = 60",
+        "INSERT INTO keyless VALUES ('open')",
+        "LOCK TABLE attempts IN SHARE UPDATE EXCLUSIVE MODE",
+        "ALTER TABLE granted ALTER value SET STATISTICS 100",
+    ],
+)
+def test_long_transaction_makes_exact_give_up(followed: Scenario, statement: str) -> None:
+    """And nobody has queued behind the locks that it asked for."""
+    with open_transaction(followed, statement) as prod:
+        with writing(followed) as load, pytest.raises(BlockedError) as refused:
+            verify.verify_exactly(followed.context())
+        assert "is held by a transaction of `docker`" in refused.value.found
+        assert load.failures == []
+        assert load.slowest_seconds < LIMIT
+        prod.execute("SELECT 1")
+    assert exactly(followed).differences == []
+
+
+def test_long_reader_is_in_nobodys_way(followed: Scenario) -> None:
+    with open_transaction(followed, "SELECT count(*) FROM jobs"):
+        assert exactly(followed).differences == []
+
+
+def test_server_lets_go_when_the_script_stands_still(
+    followed: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, go_on = threading.Event(), threading.Event()
+
+    def stand_still(*_: object) -> str:
+        locked.set()
+        assert go_on.wait(timeouts.AGENT_STEP)
+        return "0/0"
+
+    monkeypatch.setattr(verify_pause, "WAITS_MS", (0,))
+    monkeypatch.setattr(verify_pause, "_snapshots", stand_still)
+    refused: list[BlockedError] = []
+
+    def work() -> None:
+        with pytest.raises(BlockedError) as error:
+            verify.verify_exactly(followed.context())
+        refused.append(error.value)
+
+    frozen = threading.Thread(target=work)
+    frozen.start()
+    try:
+        assert locked.wait(timeouts.AGENT_STEP)
+        begun = time.monotonic()
+        followed.source.sql("UPDATE jobs SET scope = 'free' WHERE id = 8", database="airbyte")
+        waited = time.monotonic() - begun
+    finally:
+        go_on.set()
+        frozen.join()
+    assert waited < LIMIT
+    assert "the server let go" in refused[0].found
+
+
+def test_mirror_that_does_not_follow_is_an_error(followed: Scenario) -> None:
+    """In either strength, and for the exact one before anything is locked."""
+    alter = f"ALTER SUBSCRIPTION {SLOT} {{}}"
+    followed.target.sql(alter.format("DISABLE"), database="airbyte_mirror")
+    followed.source.sql("UPDATE jobs SET scope = 'moved'", database="airbyte")
+    followed.settings["catch_up_seconds"] = 1
+    try:
+        for options in ((), ("--exact",)):
+            found = followed.cli("verify", *options)
+            assert found.returncode == 3
+            assert "has not reached" in found.stderr
+    finally:
+        del followed.settings["catch_up_seconds"]
+        followed.target.sql(alter.format("ENABLE"), database="airbyte_mirror")

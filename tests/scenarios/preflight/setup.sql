@@ -1,0 +1,51 @@
+-- An Airbyte with everything in it that a preflight has to name.
+CREATE TYPE job_status AS ENUM ('pending', 'running', 'succeeded', 'failed');
+CREATE TYPE status_type AS ENUM ('active', 'inactive', 'deprecated');
+CREATE TABLE workspace (id uuid PRIMARY KEY);
+CREATE TABLE "user" (id uuid PRIMARY KEY);
+CREATE TABLE permission (id uuid PRIMARY KEY);
+CREATE TABLE organization (id uuid PRIMARY KEY, email text);
+INSERT INTO organization VALUES ('00000000-0000-0000-0000-000000000000', '');
+CREATE TABLE airbyte_metadata (key text PRIMARY KEY, value text);
+INSERT INTO airbyte_metadata VALUES ('airbyte_version', '0.63.15');
+CREATE TABLE airbyte_configs_migrations (installed_rank int PRIMARY KEY, version text, success boolean);
+CREATE TABLE airbyte_jobs_migrations (installed_rank int PRIMARY KEY, version text, success boolean);
+INSERT INTO airbyte_configs_migrations VALUES (1, '0.50.19.001', true), (2, '0.57.4.002', false);
+CREATE TABLE actor_definition_version (
+    id int PRIMARY KEY, docker_repository text NOT NULL, docker_image_tag text NOT NULL);
+CREATE TABLE actor_definition (id int PRIMARY KEY, default_version_id int REFERENCES actor_definition_version (id));
+CREATE TABLE actor (
+    id int PRIMARY KEY, name text, actor_definition_id int REFERENCES actor_definition (id),
+    default_version_id int, configuration jsonb NOT NULL, tombstone boolean NOT NULL DEFAULT false);
+CREATE TABLE connection (
+    id int PRIMARY KEY, name text NOT NULL, status status_type NOT NULL, source_id int, destination_id int);
+CREATE TABLE jobs (id bigint PRIMARY KEY, scope text, status job_status NOT NULL);
+CREATE TABLE attempts (id bigint PRIMARY KEY, log_path text);
+CREATE TABLE secrets (coordinate text PRIMARY KEY, payload text);
+INSERT INTO secrets VALUES ('known', 'planted-secret-value');
+INSERT INTO actor_definition_version VALUES
+    (1, 'airbyte/source-postgres', '3.6.1'), (2, 'example/source-ours', '0.1.0'), (3, 'airbyte/destination-csv', '1.0.0');
+INSERT INTO actor_definition SELECT id, id FROM actor_definition_version;
+INSERT INTO actor VALUES
+    (1, 'Shop', 1, NULL, '{"host": "localhost", "username": "planted-user", "password": {"_secret": "known"}}', false),
+    (2, 'Ours', 2, NULL, '{"url": "https://planted-user:planted-secret-value@192.168.7.8/x", "token": {"_secret": "lost"}}', false),
+    (3, 'Files', 3, NULL, '{"destination_path": "/local/out"}', false),
+    (4, 'Gone', 1, NULL, '{"host": "db", "password": {"_secret": "lost"}}', true);
+INSERT INTO connection VALUES (11, 'Shop to files', 'active', 1, 3), (12, 'Ours to files', 'inactive', 2, 3),
+    (13, 'Old', 'deprecated', 1, 3);
+INSERT INTO jobs VALUES (7, '11', 'running'), (8, '12', 'succeeded');
+INSERT INTO attempts VALUES (1, '/tmp/workspace/7/0/logs.log');
+CREATE TABLE stream_reset (stream_name text);
+CREATE UNLOGGED TABLE fleeting (id int PRIMARY KEY);
+CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (10);
+CREATE TABLE computed (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED);
+CREATE TABLE odd (id int PRIMARY KEY, what regclass, big oid, at pg_lsn);
+CREATE TABLE guarded (id int PRIMARY KEY);
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+CREATE SEQUENCE small_seq AS smallint;
+SELECT setval('small_seq', 32000);
+SELECT lo_create(0);
+CREATE FOREIGN DATA WRAPPER nowhere;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
+CREATE FOREIGN TABLE far (id int) SERVER nowhere;

@@ -1,0 +1,156 @@
+"""The checklist against real servers: everything that can stop or endanger a move is named."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from db_migration.preflight import airbyte_side as preflight_airbyte
+from db_migration.preflight import preflight
+from db_migration.preflight import travel as preflight_travel
+from db_migration.preflight.checklist import Check, Result
+from lab.airbyte_standin import flyway
+from tests.support.scenario import Scenario
+
+TROUBLE = {
+    # id of the check: how it must come out, and what it must name
+    "source.unlogged": (Result.FAIL, "public.fleeting"),
+    "source.foreign": (Result.FAIL, "public.far"),
+    "source.partitioned": (Result.FAIL, "2: public.parted, public.parted_low"),
+    "source.row_security": (Result.FAIL, "public.guarded"),
+    "source.large_objects": (Result.FAIL, "1"),
+    "source.odd_types": (Result.WARNING, "3: public.odd.at pg_lsn, public.odd.big oid"),
+    "source.generated": (Result.PASS, "public.computed.twice"),
+    "source.sequences": (Result.WARNING, "near their end: 1: public.small_seq"),
+    "source.identities": (Result.PASS, "1 table(s) without a key: public.stream_reset"),
+    "source.wal_headroom": (Result.WARNING, "not readable"),
+    "target.disk": (Result.WARNING, "not readable"),
+    "airbyte.version": (Result.PASS, "0.63.15"),
+    "airbyte.schema": (Result.FAIL, "newest migration 0.50.19.001, failed migrations: 1, main "),
+    "airbyte.jobs": (Result.WARNING, "1 not ended"),
+    "airbyte.secrets": (Result.FAIL, "2 times, to 1 connector(s)"),
+    "airbyte.login_email": (Result.WARNING, "empty"),
+    "travel.hosts": (Result.WARNING, "1 connector(s), used by 1 connection(s)"),
+    "travel.networks": (Result.WARNING, "1 connector(s), used by 1 connection(s)"),
+    "travel.files": (Result.WARNING, "1 connector(s), used by 2 connection(s)"),
+    "travel.images": (Result.WARNING, "1 connector(s), used by 1 connection(s)"),
+    "travel.logs": (Result.WARNING, "1 attempt(s)"),
+}
+
+
+def checked(scenario: Scenario) -> dict[str, Check]:
+    return {check.id: check for check in preflight.preflight(scenario.context())}
+
+
+def test_everything_amiss_is_named_and_listed_by_connection(scenario: Scenario) -> None:
+    done = scenario.cli("preflight", "--json")
+    assert done.returncode == 3, done.stderr
+    checks = {check["id"]: check for check in json.loads(done.stdout)["feeds"][0]["checks"]}
+    told = {name: (checks[name]["result"], checks[name]["found"]) for name in TROUBLE}
+    for name, (result, part) in TROUBLE.items():
+        assert told[name][0] == result, (name, told[name])
+        assert part in told[name][1], (name, told[name])
+    assert affected(checks["travel.hosts"]) == [("11", "Shop to files", "localhost", "host")]
+    assert affected(checks["travel.images"]) == [
+        ("12", "Ours to files", "example/source-ours:0.1.0", "image")
+    ]
+    assert {line[:2] for line in affected(checks["travel.files"])} == {
+        ("11", "Shop to files"),
+        ("12", "Ours to files"),
+    }
+    (job,) = checks["airbyte.jobs"]["affected"]
+    assert (job["job"], job["connection"]) == ("7", "Shop to files")
+    assert checks["airbyte.secrets"]["affected"] == [{"actor": "Ours", "actor_id": "2"}]
+    for check in checks.values():
+        assert all(check[key] for key in ("title", "needed", "why", "way_out"))
+    for_people = scenario.cli("preflight")
+    assert for_people.returncode == 3
+    assert "FAILED source.unlogged" in for_people.stdout
+    assert "12, Ours to files" in for_people.stdout
+    for text in (done.stdout, for_people.stdout, for_people.stderr):
+        assert "planted" not in text
+
+
+def affected(check: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    keys = ("connection_id", "connection", "what", "where")
+    return [tuple(line[key] for key in keys) for line in check["affected"]]
+
+
+TRACES = (
+    "SELECT rolname::text FROM pg_roles UNION ALL SELECT subname::text FROM pg_subscription "
+    "UNION ALL SELECT pubname::text FROM pg_publication UNION ALL SELECT nspname::text "
+    "FROM pg_namespace UNION ALL SELECT slot_name::text FROM pg_replication_slots"
+)
+SPOILED = {
+    # id of the check: the server, and what is done to it
+    "target.subscribe": ("target", "REVOKE pg_create_subscription FROM airbyte_migration"),
+    "target.createdb": ("target", "ALTER ROLE airbyte_migration NOCREATEDB"),
+    "target.owner_role": ("target", "REVOKE airbyte FROM airbyte_migration"),
+    "target.quiet_log": (
+        "target",
+        "REVOKE SET ON PARAMETER log_min_error_statement FROM airbyte_migration",
+    ),
+    "target.workers": ("target", "ALTER SYSTEM SET max_logical_replication_workers = 1"),
+    "source.names": ("source", "CREATE PUBLICATION airbyte_migration FOR ALL TABLES"),
+}
+
+
+def there(scenario: Scenario) -> list[Any]:
+    databases = ("airbyte_mirror", "airbyte_migration")
+    found = [sorted(scenario.target.sql(TRACES, database=name)) for name in databases]
+    return [*found, sorted(scenario.source.sql(TRACES, database="airbyte"))]
+
+
+def test_rights_are_tried_and_nothing_is_left(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = there(scenario)
+    monkeypatch.setattr(preflight, "LONG_TRANSACTION_SECONDS", 0)
+    with scenario.source.connect("airbyte") as prod, prod.transaction():
+        prod.execute("SELECT 1")
+        found = checked(scenario)
+    assert there(scenario) == before
+    assert found["source.transactions"].result is Result.WARNING
+    assert "of docker for" in found["source.transactions"].found
+    assert {found[name].result for name in SPOILED} == {Result.PASS}
+
+    for server, spoil in SPOILED.values():
+        where = getattr(scenario, server)
+        where.sql(spoil, database="airbyte" if server == "source" else "postgres")
+    try:
+        scenario.target.restart()
+        found = checked(scenario)
+        assert {name: found[name].result for name in SPOILED} == dict.fromkeys(SPOILED, Result.FAIL)
+        assert "permission denied" in found["target.subscribe"].found
+    finally:
+        scenario.target.sql("ALTER SYSTEM RESET max_logical_replication_workers")
+        scenario.target.restart()
+
+
+def test_every_question_fits_airbytes_own_schema(scenario: Scenario) -> None:
+    """The stand-in's schema has the names and types of Airbyte's, from 0.63.15 to 2.2.
+
+    `secrets` is not Flyway's: Airbyte makes it when it first keeps one.
+    """
+    scenario.source.sql("CREATE DATABASE shaped")
+    for version, compose in (("0.63.15", True), ("1.8.5", False), ("2.2.0", False)):
+        with psycopg.connect(
+            scenario.source.dsn("shaped"), autocommit=True, row_factory=dict_row
+        ) as maker:
+            flyway.migrate(maker, version)
+            key = "INSERT INTO airbyte_metadata VALUES ('airbyte_version', %s) ON CONFLICT (key) "
+            maker.execute(key.encode() + b"DO UPDATE SET value = excluded.value", [version])
+            maker.execute("CREATE TABLE IF NOT EXISTS secrets (coordinate text PRIMARY KEY)")
+        with scenario.source.connect("shaped") as connection:
+            facts = preflight_airbyte.read(connection)
+            travellers = preflight_travel.read(connection)
+        unread = [name for name, value in vars(facts).items() if value is None]
+        assert unread == ["email"], version  # there is no organization yet
+        assert (travellers.actors, travellers.logs) == ([], 0), version
+        checks = {check.id: check for check in preflight_airbyte.checks(facts, compose=compose)}
+        assert checks["airbyte.schema"].result is Result.PASS, checks["airbyte.schema"]
+        assert checks["airbyte.version"].result is Result.PASS

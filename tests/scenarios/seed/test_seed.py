@@ -1,0 +1,228 @@
+"""A seed that loses connections, splits tables, proves what it loaded and says how far it is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from db_migration.agent.agent import Agent
+from db_migration.agent.plan import Step
+from db_migration.catalog import Column, Table
+from db_migration.errors import BlockedError, Stopping
+from db_migration.seeding import crew as seed_crew
+from db_migration.seeding import jobs as seed_jobs
+from db_migration.seeding import pipe, seed
+from db_migration.seeding import plan as seed_plan
+from db_migration.seeding.crew import Tally, Worker
+from db_migration.seeding.plan import Job, Kind, Part
+from tests.support.fix_postgres import PgServer, wait_for
+from tests.support.scenario import Scenario
+from tests.support.timeouts import CONVERGE
+
+BEFORE_SEED = frozenset(Step) - {Step.SEED}
+COPYING = "application_name = 'airbyte-migration' AND query LIKE 'COPY%'"
+EXPORTING = "backend_type = 'walsender'"
+
+
+@pytest.fixture
+def prepared(scenario: Scenario) -> Scenario:
+    """A source that is published, and nothing copied yet."""
+    agent = scenario.agent()
+    wait_for(
+        lambda: agent.attempt(BEFORE_SEED) == "wait" and scenario.source.sql(
+            "SELECT FROM pg_publication", database="airbyte"
+        ),
+        CONVERGE,
+    )  # fmt: skip
+    return scenario
+
+
+def end_sessions(server: PgServer, which: str) -> None:
+    query = f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE {which}"
+    gone = [pid for pid, _ in server.sql(query)]
+    assert gone, f"no session {which}"
+    wait_for(lambda: not server.sql("SELECT FROM pg_stat_activity WHERE pid = ANY(%s)", gone), 20)
+
+
+def once_in_a_table(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> list[Job]:
+    """Act when the first block of the biggest table has been read; return what was at work."""
+    seen: list[Job] = []
+    add = Tally.add
+
+    def watched(tally: Tally, job: Job, rows: int, size: int) -> None:
+        add(tally, job, rows, size)
+        if size > 0 and not seen and job.tables == ("public.jobs",):
+            seen.append(job)
+            act()
+
+    monkeypatch.setattr(Tally, "add", watched)
+    return seen
+
+
+def fill(scenario: Scenario) -> None:
+    """Make the table larger than what servers and client hold between them."""
+    scenario.source.sql(
+        "INSERT INTO jobs (scope, status, config) SELECT 'scope ' || n, 'succeeded', "
+        "jsonb_build_object('n', repeat(md5(n::text), 60)) FROM generate_series(1, 10000) n",
+        database="airbyte",
+    )
+
+
+@pytest.mark.parametrize("lost", ["source", "target", "snapshot's first holder"])
+def test_a_lost_connection_costs_one_job(
+    prepared: Scenario, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """The rows come again in the same snapshot: what prod has written meanwhile is not in it."""
+    fill(prepared)
+    monkeypatch.setattr(seed_crew, "PAUSE_SECONDS", 0.0)
+
+    def lose() -> None:
+        prepared.source.sql("DELETE FROM jobs WHERE id > 600", database="airbyte")
+        if lost == "snapshot's first holder":
+            end_sessions(prepared.source, EXPORTING)
+        end_sessions(prepared.target if lost == "target" else prepared.source, COPYING)
+
+    there = prepared.content(prepared.source, "airbyte")
+    at = once_in_a_table(monkeypatch, lose)
+    loaded = seed.seed(prepared.context(), verify=True)
+    assert at, "nothing was lost"
+    assert loaded.differences == []
+    assert prepared.content(prepared.target, "airbyte_mirror_seed") == there
+    assert loaded.rows == sum(len(rows) for rows in there.values())
+    monkeypatch.undo()
+    prepared.converge()
+    prepared.assert_equal()
+
+
+@pytest.mark.parametrize(("lost", "times"), [("after the commit", 1), ("before the commit", 2)])
+def test_a_job_whose_commit_was_not_heard_of_is_not_done_twice(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, lost: str, times: int
+) -> None:
+    monkeypatch.setattr(seed_crew, "PAUSE_SECONDS", 0.0)
+    context = scenario.context()
+    seed.create_database(context)
+    done: list[str] = []
+
+    def carry_out(worker: Worker, job: Job) -> None:
+        with worker.transaction() as target:
+            done.append(job.name)
+            if lost == "before the commit" and len(done) == 1:
+                end_sessions(scenario.target, "datname = 'airbyte_mirror_seed'")
+                target.execute("SELECT 1")
+        if len(done) == 1:
+            raise psycopg.OperationalError(lost)
+
+    worker = Worker(context, [])
+    worker.run(Job(Kind.KEY, "key"), carry_out, threading.Event())
+    worker.close()
+    assert done == ["key"] * times
+
+
+def test_a_table_arrives_in_parts(prepared: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seed_plan, "SMALLEST_PART_BYTES", 8192)
+    parts = seed_plan.split([], 2)
+    split = seed_plan.split
+
+    def noted(tables: Sequence[Table], workers: int) -> dict[str, list[Part]]:
+        parts.update(split(tables, workers))
+        return parts
+
+    monkeypatch.setattr(seed_plan, "split", noted)
+    loaded = seed.seed(prepared.context(), verify=True)
+    assert max(len(found) for found in parts.values()) > 1
+    assert loaded.differences == []
+    there = prepared.content(prepared.source, "airbyte")
+    assert prepared.content(prepared.target, "airbyte_mirror_seed") == there
+
+
+def test_a_copy_that_is_not_what_was_read_gets_no_mark(
+    prepared: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = seed_jobs.copy_statements
+
+    def lacking(
+        table: Table, columns: list[Column], part: Part
+    ) -> tuple[sql.Composed, sql.Composed]:
+        _, write = statements(table, columns, part)
+        name = sql.Identifier(table.schema, table.name)
+        names = sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
+        read = sql.SQL("COPY (SELECT {} FROM {} OFFSET 1) TO STDOUT (FORMAT binary)")
+        return read.format(names, name), write
+
+    monkeypatch.setattr(seed_jobs, "copy_statements", lacking)
+    with pytest.raises(BlockedError, match=r"public\.jobs: 500 rows on the source, 499"):
+        seed.seed(prepared.context(), verify=True)
+    comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+    assert prepared.target.sql(comment, "airbyte_mirror_seed") == [(None,)]
+
+
+def test_stops_in_the_middle_of_a_table(
+    prepared: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(prepared)
+    context = prepared.context()
+    assert once_in_a_table(monkeypatch, context.stop.set) == []
+    with pytest.raises(Stopping):
+        seed.seed(context)
+    context.stop.clear()
+    monkeypatch.undo()
+    prepared.converge()
+    prepared.assert_equal()
+
+
+def test_says_what_a_slot_waits_for(prepared: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipe, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(seed, "LONG_SECONDS", 0.1)
+    told: list[Any] = []
+    with prepared.source.connect("airbyte") as prod:
+        prod.execute("BEGIN; INSERT INTO stream_reset (stream_name) VALUES ('open')")
+
+        def tell(_: str, what: Any) -> None:  # noqa: ANN401
+            told.append(what)
+            if prod.info.transaction_status.name == "INTRANS":
+                prod.execute("COMMIT")
+
+        seed.seed(replace(prepared.context(), tell=tell), verify=True)
+    assert "waits for prod's open transactions" in told[0]["text"]
+
+
+def test_says_how_far_it_is(prepared: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(prepared)
+    monkeypatch.setattr(seed_crew, "LOG_SECONDS", 0.0)
+    monkeypatch.setattr(seed_crew, "LOOK_SECONDS", 0.01)
+    told: list[Any] = []
+    context = replace(prepared.context(), tell=lambda key, what: told.append((key, what)))
+    began = time.monotonic()
+    loaded = seed.seed(context)
+    assert {key for key, _ in told} == {"progress"}
+    last = told[-1][1]
+    assert last["tables"] == len(prepared.content(prepared.source, "airbyte"))
+    assert 0 < last["rows"] <= loaded.rows
+    assert 0 < last["elapsed_seconds"] <= time.monotonic() - began
+    shares = [what["share"] for _, what in told]
+    assert shares == sorted(shares)
+
+
+def test_the_agent_shows_it(prepared: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(prepared)
+    monkeypatch.setattr(seed_crew, "LOG_SECONDS", 0.0)
+    agent = Agent(prepared.context())
+    shown: list[Any] = []
+    tell = agent.context.tell
+
+    def kept(key: str, what: object) -> None:
+        tell(key, what)
+        shown.append(prepared.state())
+
+    agent.context = replace(agent.context, tell=kept)
+    assert agent.attempt() == "seed"
+    assert shown
+    assert shown[-1]["progress"]["tables"] > 0
+    assert shown[-1]["state"] == "seeding"

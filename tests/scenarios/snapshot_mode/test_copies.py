@@ -1,0 +1,257 @@
+"""A prod that may not be restarted: copies of one moment each, taken again and again."""
+
+from __future__ import annotations
+
+import threading
+
+import psycopg
+import pytest
+
+from db_migration.errors import BlockedError, UnreachableError
+from db_migration.journal import try_lock
+from db_migration.postgres import Connection, value
+from db_migration.snapshots import shadow as snapshot_shadow
+from db_migration.verification import verify
+from tests.scenarios.snapshot_mode.conftest import Snapshots
+from tests.support import timeouts
+from tests.support.fix_postgres import wait_for
+
+TRACES = """
+SELECT (SELECT count(*) FROM pg_replication_slots), (SELECT count(*) FROM pg_publication),
+       (SELECT count(*) FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'),
+       (SELECT count(*) FROM pg_class
+        WHERE relreplident <> 'd' AND relkind = 'r' AND relnamespace = 2200),
+       (SELECT count(*) FROM pg_roles WHERE rolname = 'airbyte_migration' AND rolreplication)
+"""
+
+
+def move_money(snapshots: Snapshots, ended: threading.Event) -> None:
+    """Write as prod does: whoever sees half of a transaction sees money come or go."""
+    with snapshots.scenario.source.connect("airbyte") as prod:
+        while not ended.is_set():
+            with prod.transaction():
+                for account, change in ((1, 5), (2, -5)):
+                    prod.execute(
+                        "UPDATE account SET balance = balance + %s WHERE id = %s", (change, account)
+                    )
+                    prod.execute(
+                        "INSERT INTO entry (account, change) VALUES (%s, %s)", (account, change)
+                    )
+
+
+def test_every_copy_is_of_one_moment_and_prod_gets_a_role_only(snapshots: Snapshots) -> None:
+    started = snapshots.prod("SELECT pg_postmaster_start_time()")
+    ended = threading.Event()
+    writer = threading.Thread(target=move_money, args=(snapshots, ended))
+    writer.start()
+    counts = []
+    try:
+        for _ in range(3):
+            snapshots.copy()
+            check = "SELECT sum(balance), (SELECT sum(change) FROM entry) FROM account"
+            assert snapshots.mirror(check) in ([(0, 0)], [(0, None)])
+            balances = "SELECT count(*) FROM account a WHERE balance <> (SELECT coalesce("
+            balances += "sum(change), 0) FROM entry WHERE account = a.id)"
+            assert snapshots.mirror(balances) == [(0,)]
+            counts += snapshots.mirror("SELECT count(*) FROM entry")
+    finally:
+        ended.set()
+        writer.join(timeouts.AGENT_STEP)
+    assert sorted(set(counts)) == counts, "every copy is of a later moment than the one before"
+    snapshots.copy()
+    snapshots.assert_equal()
+    assert snapshots.prod(TRACES) == [(0, 0, 0, 0, 0)]
+    assert snapshots.prod("SELECT pg_postmaster_start_time()") == started
+
+
+def test_what_has_not_changed_is_not_read_again(snapshots: Snapshots) -> None:
+    snapshots.copy()
+    whole = sum(
+        snapshots.prod("SELECT sum(pg_table_size(oid)) FROM pg_class WHERE relname = 'big'")[0]
+    )
+    snapshots.prod("ALTER SYSTEM SET log_statement = 'all'")
+    snapshots.prod("SELECT pg_reload_conf()")
+    log = snapshots.scenario.source.log
+    before = len(log.read_text())
+    for number in range(2):
+        snapshots.prod(f"UPDATE jobs SET scope = 'again {number}' WHERE id = 1")
+        cost = snapshots.copy()
+        assert cost["tables_read"] == 1
+        assert cost["bytes_read"] < whole / 10
+        assert cost["bytes_hashed"] > whole
+    said = [line for line in log.read_text()[before:].splitlines() if "COPY" in line]
+    assert len(said) == 2
+    assert all('"public"."jobs"' in line for line in said)
+    snapshots.assert_equal()
+
+
+def test_nothing_changed_costs_no_reader_anything(snapshots: Snapshots) -> None:
+    snapshots.copy()
+    age = "SELECT shobj_description(oid, 'pg_database'), oid FROM pg_database "
+    age += "WHERE datname = 'airbyte_mirror'"
+    (before, oid), = snapshots.scenario.target.sql(age)  # fmt: skip
+    with snapshots.agent.context.mirror.connect() as reader:
+        cost = snapshots.copy()
+        assert reader.execute("SELECT count(*) FROM public.jobs").fetchone() is not None
+    (after, same_oid), = snapshots.scenario.target.sql(age)  # fmt: skip
+    assert (cost["tables_read"], cost["bytes_read"]) == (0, 0)
+    assert same_oid == oid
+    assert after != before, "the mirror is as new as the snapshot that it equals"
+
+
+IN_PLACE = {
+    "statistics reset": ("one", "SELECT pg_stat_reset()"),
+    "table rewritten": ("two", "VACUUM FULL workspace"),
+}
+
+
+@pytest.mark.parametrize(("name", "hide"), IN_PLACE.values(), ids=list(IN_PLACE))
+def test_a_change_that_no_counter_shows_is_found(
+    snapshots: Snapshots, name: str, hide: str
+) -> None:
+    snapshots.copy()
+    snapshots.prod(f"UPDATE workspace SET name = '{name}'")
+    snapshots.prod(hide)
+    assert snapshots.copy()["tables_read"] == 1
+    assert snapshots.mirror("SELECT DISTINCT name FROM workspace") == [(name,)]
+
+
+class Reader:
+    """Reads the mirror all the time, and comes in again when it is thrown out."""
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self.broken: list[Exception] = []
+        self.seen: list[int] = []
+        self._mirror = snapshots.agent.context.mirror
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+
+    def __enter__(self) -> Reader:
+        self._thread.start()
+        wait_for(lambda: self.seen, timeouts.FOLLOW)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(timeouts.AGENT_STEP)
+
+    def _work(self) -> None:
+        while not self._ended.is_set():
+            try:
+                with self._mirror.connect() as connection:
+                    self._read(connection)
+            except psycopg.Error as error:
+                self.broken.append(error)
+            except UnreachableError:
+                continue
+
+    def _read(self, connection: Connection) -> None:
+        while not self._ended.is_set():
+            self.seen.append(value(connection, "SELECT count(*) FROM public.entry"))
+
+
+def test_a_swap_costs_a_reader_one_reconnect(snapshots: Snapshots) -> None:
+    snapshots.copy()
+    with Reader(snapshots) as reader:
+        first = reader.seen[0]
+        for number in range(1, 4):
+            snapshots.prod("INSERT INTO entry (account, change) VALUES (3, 0)")
+            snapshots.copy()
+            wait_for(lambda number=number: reader.seen[-1] == first + number, timeouts.FOLLOW)  # type: ignore[misc]
+            assert len(reader.broken) == number
+    assert reader.seen == sorted(reader.seen), "never less than before, never half a copy"
+
+
+def test_a_reader_that_may_not_be_ended_is_named(snapshots: Snapshots) -> None:
+    snapshots.copy()
+    snapshots.prod("DELETE FROM stream_reset")
+    with (
+        snapshots.scenario.target.connect("airbyte_mirror"),
+        pytest.raises(BlockedError, match=snapshots.scenario.target.user),
+    ):
+        snapshots.copy()
+    snapshots.copy()
+    snapshots.assert_equal()
+
+
+def test_a_changed_schema_is_copied_whole(snapshots: Snapshots) -> None:
+    snapshots.copy()
+    snapshots.prod("INSERT INTO jobs (scope, status) VALUES ('x', 'pending')")
+    snapshots.copy()
+    snapshots.prod("ALTER TABLE jobs ADD COLUMN more int DEFAULT 7")
+    snapshots.prod("CREATE TABLE secrets (coordinate text); INSERT INTO secrets VALUES ('s')")
+    snapshots.prod("ALTER TYPE job_status ADD VALUE 'cancelled'")
+    cost = snapshots.copy()
+    assert cost["tables_read"] == cost["tables"]
+    assert snapshots.mirror("SELECT DISTINCT more FROM jobs") == [(7,)]
+    snapshots.assert_equal()
+    snapshots.prod("INSERT INTO jobs (scope, status) VALUES ('x', 'cancelled')")
+    assert snapshots.copy()["tables_read"] == 1
+
+
+DURING = {
+    "emptied": "TRUNCATE stream_reset",
+    "altered": "ALTER TABLE stream_reset ADD COLUMN late int",
+}
+
+
+@pytest.mark.parametrize("change", DURING.values(), ids=list(DURING))
+def test_what_is_changed_during_a_copy_never_gets_half_in(
+    snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    snapshots.copy()
+    kept = snapshots.content()
+    snapshots.prod("INSERT INTO jobs (scope, status) VALUES ('x', 'pending')")
+    replace_table = snapshot_shadow.replace_table
+
+    def changing(*args: object) -> tuple[int, int]:
+        if not met:
+            met.append(snapshots.prod(change))
+        return replace_table(*args)  # type: ignore[arg-type]
+
+    met: list[object] = []
+    monkeypatch.setattr(snapshot_shadow, "replace_table", changing)
+    with pytest.raises(BlockedError, match="during the copy"):
+        snapshots.copy()
+    assert snapshots.content() == kept
+    wait_for(lambda: snapshots.agent.memory.rest_seconds() == 0, timeouts.FOLLOW)
+    snapshots.copy()
+    snapshots.assert_equal()
+
+
+def test_a_mirror_that_somebody_wrote_to_is_found_and_put_right(snapshots: Snapshots) -> None:
+    snapshots.copy()
+    snapshots.prod("INSERT INTO jobs (scope, status) VALUES ('x', 'pending')")
+    snapshots.copy()
+    snapshots.mirror("UPDATE connection SET name = 'mine'")
+    found = snapshots.scenario.cli("verify", "--json")
+    assert found.returncode == 3
+    assert "table public.connection" in found.stdout
+    snapshots.mirror("DROP INDEX jobs_scope")
+    while snapshots.mirror("SELECT FROM connection WHERE name = 'mine'") or not snapshots.mirror(
+        "SELECT to_regclass('jobs_scope') WHERE to_regclass('jobs_scope') IS NOT NULL"
+    ):
+        snapshots.copy()
+    snapshots.assert_equal()
+    assert verify.verify_and_record(snapshots.agent.context, snapshots.agent.journal)["equal"]
+
+
+def test_a_failover_does_not_wait_for_a_copy(snapshots: Snapshots) -> None:
+    snapshots.copy()
+    snapshots.prod("INSERT INTO jobs (scope, status) VALUES ('x', 'pending')")
+    with snapshots.agent.context.control.connect() as failover:
+        assert try_lock(failover, "failover")
+        with pytest.raises(BlockedError, match="a failover is at work"):
+            snapshots.copy()
+    wait_for(lambda: snapshots.agent.memory.rest_seconds() == 0, timeouts.FOLLOW)
+    snapshots.copy()
+    snapshots.assert_equal()
+
+
+def test_sequences_are_ahead_after_every_copy(snapshots: Snapshots) -> None:
+    for _ in range(2):
+        snapshots.prod("SELECT nextval('jobs_id_seq') FROM generate_series(1, 700)")
+        snapshots.copy()
+        (there,), = snapshots.prod("SELECT last_value FROM jobs_id_seq")  # fmt: skip
+        (here,), = snapshots.mirror("SELECT last_value FROM jobs_id_seq")  # fmt: skip
+        assert here >= there + 500

@@ -1,0 +1,93 @@
+"""The pure parts of a verification: hashing's SQL, and what of a row may be shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from db_migration.catalog import Column, Table
+from db_migration.verification import hashing, masking
+from db_migration.verification import rows as verify_rows
+from db_migration.verification.rows import Row, Shape
+
+JOBS = Table("public", 'odd"name', "d", True, True, 0)
+
+
+def test_every_column_counts_with_its_position() -> None:
+    columns = [Column("a", "text", "text"), Column("b", "bigint", "int8")]
+    text = hashing.table_sum(JOBS, columns).as_string()
+    assert '"odd""name"' in text
+    assert text.index('"b" IS NULL') < len(text)
+    a = 'hashtextextended(coalesce("a"::text, \'\') COLLATE "C", '
+    b = 'hashint8extended(coalesce("b", 0) >> 32, hashint8extended(coalesce("b", 0), '
+    assert b + a in text, "the first column's hash is the second one's seed"
+
+
+def test_many_columns_have_more_than_one_word_of_nulls() -> None:
+    columns = [Column(f"c{number}", "integer", "int4") for number in range(70)]
+    text = hashing.row_hash(columns).as_string()
+    assert text.count("IS NULL THEN 1 ELSE") == 3
+    assert "THEN 1073741824" not in text, "an int4 has 31 bits"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, None),
+        ("", ""),
+        ("scope 12", "scope 12"),
+        ("8d3f3b1e-5f0c-4a53-9d70-3a1fbe6a6a11", "8d3f3b1e-5f0c-4a53-9d70-3a1fbe6a6a11"),
+        ("2024-01-01 00:00:00.000001+00", "2024-01-01 00:00:00.000001+00"),
+        ("x" * 90, "x" * 80 + "…"),
+        ("my password is x", "(masked, 16 characters)"),
+        ("postgres://me:x@db.example.com/a", "(masked, 32 characters)"),
+        ("Zm9vYmFyYmF6MTIzNDU2Nzg5MA", "(masked, 26 characters)"),
+        ('{"a": 1}', "(masked, 8 characters)"),
+        ("-----BEGIN CERTIFICATE", "(masked, 22 characters)"),
+    ],
+)
+def test_values_that_look_like_secrets_are_masked(text: str | None, said: str | None) -> None:
+    assert masking.shown(text) == said
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "base", "hidden"),
+    [
+        ("secrets", "payload", "text", True),
+        ("secrets", "coordinate", "text", False),
+        ("actor", "configuration", "jsonb", True),
+        ("jobs", "config", "jsonb", True),
+        ("jobs", "configs", "_jsonb", True),
+        ("anything", "api_key", "text", True),
+        ("anything", "client_secret", "varchar", True),
+        ("auth_refresh_token", "value", "varchar", True),
+        ("workspace", "name", "text", False),
+        ("jobs", "created_at", "timestamptz", False),
+    ],
+)
+def test_columns_that_never_leave_the_server(
+    table: str, column: str, base: str, hidden: bool
+) -> None:
+    of = Table("public", table, "d", True, True, 0)
+    found = masking.hidden(of, [Column(column, base, base)])
+    assert (column in found) == hidden
+
+
+def test_keys_that_are_secrets_tell_rows_apart_only() -> None:
+    first, again, other = (
+        masking.key(f"{{{value}}}", ["value"], {"value"}) for value in ("a", "a", "b")
+    )
+    assert first == again != other
+    assert first.startswith("(masked #")
+    assert masking.key("{1}", ["id"], {"value"}) == "{1}"
+    name = "{8d3f3b1e-5f0c-4a53-9d70-3a1fbe6a6a11,stream}"
+    assert masking.key(name, ["id", "stream"], set()) == name
+
+
+def test_total_is_true_however_few_rows_are_named() -> None:
+    of = Shape(JOBS, [Column("a", "text", "text")], ["a"], set())
+    pairs: dict[str, verify_rows.Pair] = {
+        f"{{{number}}}": (Row(1, "1", (1,), ("x",)), None) for number in range(30)
+    }
+    found = verify_rows.describe(of, pairs, 1000, 20)
+    assert (found.count, len(found.rows), len(found.lines)) == (1000, 20, 21)
+    assert found.lines[-1].endswith("980 more rows differ")
