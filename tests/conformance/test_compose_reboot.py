@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -118,15 +119,17 @@ def _image() -> bytes:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    found = Machine(tmp_path)
-    found.boot()
-    try:
-        found.compose_up()
-        yield found
-        found.docker("rm", "-f", DATABASE, *SERVICES)
-    finally:
-        found.shut_down()
+def machine() -> Iterator[Machine]:
+    # Not pytest's folder: the engine's sockets lie deep below it, and a path may have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="reboot-") as folder:
+        found = Machine(Path(folder))
+        try:
+            found.boot()
+            found.compose_up()
+            yield found
+            found.docker("rm", "-f", DATABASE, *SERVICES)
+        finally:
+            found.shut_down()
 
 
 def test_fenced_compose_stays_stopped_over_a_reboot(machine: Machine) -> None:
