@@ -5,7 +5,7 @@ STEADILY := $(PY) tools/steadily.py
 PYTEST := $(PY) -m pytest -n auto --maxprocesses 4
 export PYTHONDONTWRITEBYTECODE = 1
 # Two workers share the cores: what a deadline guards is slower, not stuck.
-export TEST_TIMEOUT_FACTOR ?= 2
+export TEST_TIMEOUT_FACTOR ?= 3
 
 .PHONY: help
 help: ## print the targets

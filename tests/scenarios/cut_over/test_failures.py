@@ -73,7 +73,7 @@ def test_new_prod_that_does_not_answer_in_the_end(following: Deployment) -> None
         "activate the new Airbyte ...": away.touch,
         "back: shut out the new Airbyte ...": away.unlink,
     }
-    with pytest.raises(BlockedError, match="is away"):
+    with pytest.raises(BlockedError, match="host prod does not answer"):
         following.cut_over()
     assert_compose_is_back(following)
 
