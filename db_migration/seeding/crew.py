@@ -1,8 +1,8 @@
 """Workers of a seed: threads that take jobs from the schedule until none is left.
 
-A worker holds one connection to each side for as long as they live. The source's has imported the
-exported snapshot once; when it is lost, the next one imports it again, so a lost connection costs
-the job that it was at and nothing else.
+A worker holds one connection to each side for as long as they live, and imports the exported
+snapshot for each job, so that no lock outlives its job and a lost connection costs the job that it
+was at and nothing else.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import psycopg
 import structlog
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from db_migration.context import Context
 from db_migration.errors import UnreachableError
@@ -75,10 +76,18 @@ class Worker:
     def source(self) -> Connection:
         """The source in its snapshot."""
         if self._source is None:
-            connection = self._open.enter_context(self._context.reader.connect())
-            open_snapshot(connection, self._snapshots)
-            self._source = connection
+            self._source = self._open.enter_context(self._context.reader.connect())
+        if self._source.info.transaction_status is TransactionStatus.IDLE:
+            open_snapshot(self._source, self._snapshots)
         return self._source
+
+    def let_go_of_tables(self) -> None:
+        """End the transaction on the source.
+
+        Until then prod's DDL waits for what it has read, and prod's statements behind that.
+        """
+        if self._source is not None:
+            run(self._source, "COMMIT")
 
     @property
     def target(self) -> Connection:
@@ -132,6 +141,7 @@ class Worker:
                 if attempt == 1 or not self._committed():
                     self._transaction = None
                     carry_out(self, job)
+                self.let_go_of_tables()
             except (psycopg.OperationalError, UnreachableError) as error:
                 self.close()
                 if not lost(error) or attempt == ATTEMPTS or ended.is_set():
