@@ -33,7 +33,7 @@ def test_prod_is_on_abctl_and_its_database_on_the_intermediary(v2: Deployment) -
 
 
 def test_its_copy_follows_and_is_equal(v2: Deployment) -> None:
-    v2.agent("status", "--wait", "following,verified", "--deadline", "60")
+    v2.agent("status", "--wait", "following,verified", "--deadline", "300")
     verified = json.loads(v2.agent("verify", "--json").stdout)["feeds"]
     assert {feed["feed"]: feed["equal"] for feed in verified} == {FEED: True}
 
