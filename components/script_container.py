@@ -127,12 +127,13 @@ def execute(*commands: str) -> str:
     """Return the shell's words for commands of the script, one after the other.
 
     The script starts anew when its configuration has changed, and kills (137) what is executed
-    beside it. Only then they are tried again: a cut-over that failed must not simply be repeated.
+    beside it, or Docker can not begin it (125, 126). Only then they are tried again: a cut-over
+    that failed must not simply be repeated.
     """
     running = f"docker exec {SCRIPT} true 2>/dev/null"
     steps = " && ".join(f"docker exec {SCRIPT} {SCRIPT} {command}" for command in commands)
     return (
         "for attempt in 1 2 3; do "
         f"for second in $(seq {START_SECONDS}); do {running} && break; sleep 1; done; "
-        f"{steps}; code=$?; [ $code -eq 137 ] || break; done; exit $code"
+        f"{steps}; code=$?; case $code in 125 | 126 | 137) ;; *) break ;; esac; done; exit $code"
     )

@@ -159,8 +159,24 @@ class Shell:
 
 @pytest.mark.parametrize(
     ("codes", "result", "times"),
-    [((0,), 0, 1), ((137, 0), 0, 2), ((1,), 1, 1), ((3,), 3, 1), ((137, 137, 137), 137, 3)],
-    ids=["well", "script started anew", "failed", "refused", "starts again and again"],
+    [
+        ((0,), 0, 1),
+        ((137, 0), 0, 2),
+        ((126, 0), 0, 2),
+        ((125, 137, 0), 0, 3),
+        ((1,), 1, 1),
+        ((3,), 3, 1),
+        ((137, 137, 137), 137, 3),
+    ],
+    ids=[
+        "well",
+        "script started anew",
+        "not begun beside a start",
+        "gone at first",
+        "failed",
+        "refused",
+        "starts again and again",
+    ],
 )
 def test_only_what_was_killed_with_the_container_is_tried_again(
     tmp_path: Path, codes: tuple[int, ...], result: int, times: int
