@@ -22,6 +22,7 @@ from benchmarks.methods import World
 from benchmarks.statistics import percentile
 from db_migration.agent.agent import Agent
 from db_migration.agent.plan import Step
+from db_migration.postgres import until
 
 WRITERS = 4
 DRAIN_SECONDS = 60.0
@@ -114,11 +115,8 @@ def lag_at(world: World, rate: int, seconds: float) -> Lag:
     world.target.run(STAMP, ours.MIRROR)
     written = write(world.source.dsn(world.database), rate, seconds)
     wanted = len(written.acknowledged)
-    deadline = time.monotonic() + DRAIN_SECONDS
-    while time.monotonic() < deadline:
-        if world.target.value("SELECT count(*) FROM arrived", ours.MIRROR) >= wanted:
-            break
-        time.sleep(0.1)
+    arrivals = "SELECT count(*) FROM arrived"
+    until(lambda: world.target.value(arrivals, ours.MIRROR) >= wanted, DRAIN_SECONDS, every=0.1)
     with world.target.connect(ours.MIRROR) as connection:
         arrived = dict(connection.execute("SELECT id, at FROM arrived").fetchall())
     with world.source.connect(world.database) as connection:
@@ -172,10 +170,7 @@ def _feed(world: World, *, on: bool) -> Iterator[None]:
 
 
 def _until_active(world: World, *, wanted: bool) -> None:
-    deadline = time.monotonic() + DRAIN_SECONDS
-    while time.monotonic() < deadline:
-        if world.source.value("SELECT bool_or(active) FROM pg_replication_slots") is wanted:
-            return
-        time.sleep(0.05)
-    msg = f"the feed's slot is not {'active' if wanted else 'free'}"
-    raise TimeoutError(msg)
+    active = "SELECT bool_or(active) FROM pg_replication_slots"
+    if not until(lambda: world.source.value(active) is wanted, DRAIN_SECONDS):
+        msg = f"the feed's slot is not {'active' if wanted else 'free'}"
+        raise TimeoutError(msg)

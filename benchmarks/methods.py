@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks import ours
 from benchmarks.servers import Server
+from db_migration.postgres import until
 from db_migration.seeding import dump
 
 COPY = "peer_copy"
@@ -161,8 +162,9 @@ def native(world: World) -> Run:
             "PUBLICATION peer",
             COPY,
         )
-        while not world.target.value(SYNCED, COPY):
-            time.sleep(0.05)
+        if not until(lambda: world.target.value(SYNCED, COPY), DEADLINE_SECONDS):
+            msg = f"the subscription has not copied all tables within {DEADLINE_SECONDS} s"
+            raise TimeoutError(msg)
         seconds = time.monotonic() - began
         _same_number_of_rows(world)
         return Run(seconds)

@@ -7,6 +7,7 @@ definition.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from db_migration.postgres import Connection, rows, value
@@ -218,6 +219,28 @@ def sequence_definitions(connection: Connection) -> list[str]:
 def fingerprint(lines: list[str]) -> str:
     """Shorten a description so that it fits in a database's comment."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def fingerprints(connection: Connection, found: Iterable[Table]) -> dict[str, str]:
+    """Return the fingerprint of each of these tables' definition, by its full name."""
+    lines = definitions(connection)
+    return {table.full_name: fingerprint(lines.get(table.full_name, [])) for table in found}
+
+
+def types_fingerprint(connection: Connection) -> str:
+    """Return one fingerprint of everything that `types` describes."""
+    return fingerprint(types(connection))
+
+
+def unready(connection: Connection, subscription: str) -> list[str]:
+    """Name the tables of this database that the subscription still copies."""
+    found = rows(
+        connection,
+        "SELECT r.srrelid::regclass::text FROM pg_subscription_rel r "
+        "JOIN pg_subscription s ON s.oid = r.srsubid WHERE s.subname = %s AND r.srsubstate <> 'r'",
+        (subscription,),
+    )
+    return [table for (table,) in found]
 
 
 def wal_bounded(connection: Connection) -> bool:

@@ -17,7 +17,7 @@ from db_migration.context import Context
 from db_migration.errors import MigrationError, NoRoomError, UnreachableError
 from db_migration.following import marks, sequences
 from db_migration.journal import Journal
-from db_migration.postgres import Connection, Endpoint, row, rows, run, value
+from db_migration.postgres import Connection, Endpoint, row, run, value
 from db_migration.sides import epoch, standby
 from db_migration.snapshots import look as snapshot_look
 from db_migration.snapshots import plan as snapshot_plan
@@ -71,18 +71,18 @@ def look(
             intent = _intent(journal, connection)
             last = journal.last_verification(connection)
             seen_target = target(context, connection, sequences_there, sight, stalled=stalled)
-            sight.snapshot = snapshot_look.look(context.feed, connection, seen_target.mirror)
+            seen = replace(first, source=seen_source, target=seen_target)
+            sight.snapshot = _copies(context, connection, seen)
     except (UnreachableError, psycopg.OperationalError) as error:
         sight.unreachable.append(_as_unreachable("target", error))
         seen_target, intent, last = None, state.Intent(), None
     sight.verification = last[0] if last else None
-    due = last is None or last[1] >= context.config.verify_every_seconds
     sight.planner = replace(
         first,
         source=seen_source,
         target=seen_target,
         intent=intent,
-        verify_due=due,
+        verify_due=last is None or last[1] >= context.config.verify_every_seconds,
         copy_due=sight.snapshot is not None and not sight.snapshot["next_in_seconds"],
         quiet_seconds=memory.schema.quiet_seconds(time.monotonic()),
         rest_seconds=memory.rest_seconds(),
@@ -104,13 +104,21 @@ def _source(
         return None, []
 
 
+def _copies(
+    context: Context, connection: Connection, seen: state.Observed
+) -> dict[str, Any] | None:
+    """Read what there is to say of copies in snapshot mode; in logical mode nobody asks for it."""
+    choice = snapshot_plan.chosen(seen)
+    if choice is None or choice.mode is not Mode.SNAPSHOT or seen.target is None:
+        return None
+    return snapshot_look.look(context.feed, connection, seen.target.mirror)
+
+
 def _measure(sight: Sight, memory: Memory) -> None:
     """Have the lag measured while there is a subscription, and say what its schema lacks."""
     seen = sight.planner
     mark = seen.target.mirror.mark if seen.target is not None else None
     sight.choice = snapshot_plan.chosen(seen)
-    if sight.choice is None or sight.choice.mode is not Mode.SNAPSHOT:
-        sight.snapshot = None
     if seen.target is not None:
         follows = seen.target.subscription is not None and not seen.intent.released
         memory.follow(on=follows)
@@ -195,7 +203,7 @@ def target(
         with context.mirror.connect() as inside:
             there = catalog.sequences(inside)
             behind = bool(sequences.behind(source_sequences, there, context.feed.sequence_margin))
-            sight.unsynced = _unsynced(inside, context.feed.slot)
+            sight.unsynced = catalog.unready(inside, context.feed.slot)
     return state.Target(
         mirror=mirror,
         seed=database(context.seed, comments),
@@ -250,13 +258,3 @@ def no_room(context: Context, connection: Connection) -> MigrationError | None:
     except psycopg.errors.DiskFull as error:
         return NoRoomError(context.mirror.label, str(error.diag.message_primary))
     return None
-
-
-def _unsynced(connection: Connection, name: str) -> list[str]:
-    found = rows(
-        connection,
-        "SELECT r.srrelid::regclass::text FROM pg_subscription_rel r "
-        "JOIN pg_subscription s ON s.oid = r.srsubid WHERE s.subname = %s AND r.srsubstate <> 'r'",
-        (name,),
-    )
-    return [table for (table,) in found]

@@ -212,19 +212,19 @@ def drop_subscription(context: Context) -> None:
 def add_tables(context: Context) -> None:
     """Take in tables that the source got after the copy was made: first here, then published."""
     with context.reader.connect() as source:
-        lines = catalog.definitions(source)
         found = {table.full_name: table for table in catalog.tables(source, PUBLICATION)}
-        types = catalog.fingerprint(catalog.types(source))
+        fingerprints = catalog.fingerprints(source, found.values())
+        types = catalog.types_fingerprint(source)
     mark = _mark(context)
     late = sorted(set(found) - set(mark.tables))
     if mark.types != types or not late:
         return
     tables = [found[name] for name in late]
-    fingerprints = {name: catalog.fingerprint(lines[name]) for name in late}
     create_late_tables(context, tables)
     prepare.publish_late(context, late)
     refresh(context)
-    mark_tables(context, replace(mark, tables={**mark.tables, **fingerprints}))
+    added = {name: fingerprints[name] for name in late}
+    mark_tables(context, replace(mark, tables={**mark.tables, **added}))
 
 
 def _mark(context: Context) -> Mark:
@@ -261,15 +261,11 @@ def create_late_tables(context: Context, tables: list[catalog.Table]) -> None:
 @effect(Effect.REFRESH_SUBSCRIPTION)
 def refresh(context: Context) -> None:
     """Let the subscription copy and follow the new tables, and wait until it does."""
-    unready = (
-        "SELECT count(*) FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid "
-        "WHERE s.subname = %s AND r.srsubstate <> 'r'"
-    )
     with context.mirror.connect() as connection:
         hush(connection)
         run(connection, _alter(context, "REFRESH PUBLICATION WITH (copy_data = true)"))
         done = until(
-            lambda: value(connection, unready, (context.feed.slot,)) == 0,
+            lambda: not catalog.unready(connection, context.feed.slot),
             REFRESH_DEADLINE_SECONDS,
         )
     if not done:

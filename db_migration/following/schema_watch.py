@@ -59,16 +59,15 @@ class Schema:
 
 def read(connection: Connection) -> Schema:
     """Read every definition."""
-    lines = catalog.definitions(connection)
+    found = catalog.tables(connection, PUBLICATION)
+    fingerprints = catalog.fingerprints(connection, found)
     tables = {
         table.full_name: SourceTable(
-            catalog.fingerprint(lines.get(table.full_name, [])),
-            table.has_identity,
-            table.published,
+            fingerprints[table.full_name], table.has_identity, table.published
         )
-        for table in catalog.tables(connection, PUBLICATION)
+        for table in found
     }
-    return Schema(tables, catalog.fingerprint(catalog.types(connection)))
+    return Schema(tables, catalog.types_fingerprint(connection))
 
 
 class SchemaMemory:

@@ -140,13 +140,10 @@ def _snapshot(context: Context, start: Start) -> Iterator[Connection]:
 
 def read_plan(source: Connection, start: Start) -> Plan:
     """Take only what is published: of the rest the slot would not carry the changes."""
-    lines = catalog.definitions(source)
     found = catalog.tables(source, PUBLICATION)
     published = [table for table in found if table.published]
-    fingerprints = {
-        table.full_name: catalog.fingerprint(lines.get(table.full_name, [])) for table in published
-    }
-    mark = Mark(start.lsn, fingerprints, catalog.fingerprint(catalog.types(source)))
+    fingerprints = catalog.fingerprints(source, published)
+    mark = Mark(start.lsn, fingerprints, catalog.types_fingerprint(source))
     return Plan(
         published,
         [table for table in found if not table.published],

@@ -149,12 +149,10 @@ def snapshot(context: Context, cost: Cost) -> Iterator[Snapshot]:
 
 def definitions(connection: Connection) -> Definitions:
     """Read the definitions as this connection sees them."""
-    lines = catalog.definitions(connection)
-    names = [table.full_name for table in catalog.tables(connection)]
     files = sql.SQL(FILES).format(user=sql.SQL(catalog.USER_SCHEMAS))
     return Definitions(
-        {name: catalog.fingerprint(lines.get(name, [])) for name in names},
-        catalog.fingerprint(catalog.types(connection)),
+        catalog.fingerprints(connection, catalog.tables(connection)),
+        catalog.types_fingerprint(connection),
         dict(rows(connection, files)),
     )
 

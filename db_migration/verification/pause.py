@@ -20,6 +20,7 @@ from time import monotonic
 import psycopg
 from psycopg import sql
 
+from db_migration import catalog
 from db_migration.catalog import Table
 from db_migration.context import Context
 from db_migration.errors import BlockedError
@@ -109,13 +110,9 @@ def same_lsn(context: Context, tables: list[Table]) -> Iterator[tuple[Sides, Pau
 
 def _refuse_unready(sides: Sides) -> None:
     """Raise BlockedError for a table that the subscription is still copying."""
-    query = (
-        "SELECT count(*) FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid "
-        "WHERE s.subname = %s AND r.srsubstate <> 'r'"
-    )
-    if count := value(sides.mirror, query, (sides.context.feed.slot,)):
+    if unready := catalog.unready(sides.mirror, sides.context.feed.slot):
         raise BlockedError(
-            found=f"{count} table(s) of the mirror are still being copied",
+            found=f"{len(unready)} table(s) of the mirror are still being copied",
             needed="a mirror that follows in all its tables",
             way_out="wait until `db-migration status` says `following`, then repeat",
         )

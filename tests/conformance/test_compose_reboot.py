@@ -65,6 +65,9 @@ class Machine:
         if self.engine is not None:
             self.engine.terminate()
             self.engine.wait(timeout=READY_SECONDS)
+        # An engine that did not end in order leaves its folder mounted: nobody could remove it.
+        if (self.folder / "data").is_mount():
+            subprocess.run(["umount", self.folder / "data"], check=True)
 
     def docker(
         self, *words: str, check: bool = True, given: bytes = b""

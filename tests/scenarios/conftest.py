@@ -11,7 +11,8 @@ import structlog
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import Deployment
 from tests.support.fix_postgres import PgServer
-from tests.support.killed_failover import Killer, killer_of
+from tests.support.killed_agent import Life
+from tests.support.killed_failover import killer_of
 from tests.support.scenario import Scenario
 
 COMMON = Path(__file__).with_name("airbyte.sql")
@@ -78,6 +79,6 @@ def v1(world: CrashWorld) -> CrashWorld:
 
 
 @pytest.fixture
-def killer(world: CrashWorld) -> Iterator[Killer]:
+def killer(world: CrashWorld) -> Iterator[Life]:
     with killer_of(world) as found:
         yield found

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -25,10 +27,46 @@ from db_migration.effects import Effect
 from db_migration.following import release
 from db_migration.journal import Journal
 from tests.support.fix_postgres import PgServer
-from tests.support.scenario import LocalHost
+from tests.support.scenario import ROOT, LocalHost
 
 R = TypeVar("R")
 DEADLINE_SECONDS = 60
+
+
+Life = Callable[..., int]
+
+
+@contextmanager
+def lives(module: str, *arguments: str, log_file: Path) -> Iterator[Life]:
+    """Start `module`; yield what has it run one action, killed at an effect or to its end.
+
+    What is yielded returns the signal that the action's process ended with.
+    """
+    with (
+        log_file.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as process,
+    ):
+
+        def run(action: str, effect: Effect | None = None, when: str = "") -> int:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            request = {"effect": effect, "when": when, "action": action}
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            expected = 9 if effect else 0
+            said = log_file.read_text()[-3000:]
+            assert answer["ended"] == expected, f"{effect} {when}: {answer}\n{said}"
+            return int(answer["signal"])
+
+        yield run
 
 
 class ReaderHost:

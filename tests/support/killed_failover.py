@@ -8,50 +8,24 @@ and answers as in `tests.support.killed_agent`. An action is `rebuild`, `rehears
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from db_migration.effects import Effect
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import KEEPER
 from tests.support.fix_postgres import PgServer
-from tests.support.killed_agent import serve
-from tests.support.scenario import ROOT
-
-Killer = Callable[..., None]
+from tests.support.killed_agent import Life, lives, serve
 
 
 @contextmanager
-def killer_of(world: CrashWorld, here: str = KEEPER) -> Iterator[Killer]:
+def killer_of(world: CrashWorld, here: str = KEEPER) -> Iterator[Life]:
     """Yield what runs one action in a process of its own, killed at an effect or to its end."""
     servers_of = (world.prod, world.intermediary, world.keeper)
-    command = [sys.executable, "-m", "tests.support.killed_failover", str(world.folder), here]
+    arguments = [str(world.folder), here, *(server.dump() for server in servers_of)]
     log = world.folder / "killed.log"
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            [*command, *(server.dump() for server in servers_of)],
-            cwd=ROOT,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        ) as process,
-    ):
-
-        def run(action: str, effect: Effect | None = None, when: str = "") -> None:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            request = {"effect": effect, "when": when, "action": action}
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-            expected = 9 if effect else 0
-            assert answer["ended"] == expected, f"{effect} {when}: {log.read_text()[-3000:]}"
-
+    with lives("tests.support.killed_failover", *arguments, log_file=log) as run:
         yield run
 
 

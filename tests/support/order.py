@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LAB = "lab"
 INTEGRATION = PurePath("tests/integration")
-WITHOUT_LAB = (INTEGRATION / "engine", INTEGRATION / "docs", INTEGRATION / "stagectl" / "toy")
+WITHOUT_LAB = (INTEGRATION / "engine", INTEGRATION / "docs")
 SCENARIOS = PurePath("tests/scenarios")
 
 

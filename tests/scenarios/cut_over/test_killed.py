@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,7 +10,7 @@ from db_migration.cutover.cutover import Mode
 from db_migration.effects import Effect
 from tests.support.deployment import INTERMEDIARY, KEEPER, Deployment
 from tests.support.fix_postgres import wait_for
-from tests.support.scenario import ROOT
+from tests.support.killed_agent import lives
 from tests.support.timeouts import FOLLOW
 
 FORWARDS = (
@@ -59,27 +56,10 @@ def cut_over(deployment: Deployment) -> Iterator[Run]:
     servers = (deployment.prod, deployment.intermediary, deployment.keeper)
     arguments = [str(deployment.folder), *(server.dump() for server in servers)]
     log = deployment.folder / "cut-over.log"
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.support.killed_cutover", *arguments],
-            cwd=ROOT,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        ) as process,
-    ):
+    with lives("tests.support.killed_cutover", *arguments, log_file=log) as life:
 
         def run(effect: Effect | None = None, when: str = "", mode: Mode = Mode.GO) -> None:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            request = {"effect": effect, "when": when, "action": mode}
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-            said = log.read_text()[-3000:]
-            assert answer["ended"] == (9 if effect else 0), f"{effect} {when}: {answer}\n{said}"
+            life(mode, effect, when)
 
         yield run
 

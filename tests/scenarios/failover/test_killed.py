@@ -9,7 +9,7 @@ from db_migration.failover.plan import Kind
 from db_migration.sides.epoch import Epoch
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
-from tests.support.killed_failover import Killer
+from tests.support.killed_agent import Life
 
 PROMOTE = (
     Effect.SAVE_INTENT,
@@ -29,7 +29,7 @@ PROMOTE = (
 ATTACH = (Effect.ADVANCE_EPOCH, Effect.ADMIT, Effect.ACTIVATE_AIRBYTE)
 
 
-def test_promotion(v2: CrashWorld, killer: Killer) -> None:
+def test_promotion(v2: CrashWorld, killer: Life) -> None:
     v2.until_caught_up()
     v2.kill(INTERMEDIARY)
     for effect in PROMOTE:
@@ -42,7 +42,7 @@ def test_promotion(v2: CrashWorld, killer: Killer) -> None:
     assert v2.keeper.sql(names) == [("airbyte_before_failover_2",)]
 
 
-def test_attaching(v2: CrashWorld, killer: Killer) -> None:
+def test_attaching(v2: CrashWorld, killer: Life) -> None:
     v2.kill("prod")
     for effect in ATTACH:
         for when in ("before", "after"):
@@ -54,7 +54,7 @@ def test_attaching(v2: CrashWorld, killer: Killer) -> None:
 
 @pytest.mark.parametrize("effect", [Effect.FENCE_AIRBYTE, Effect.OPEN_PROMOTED])
 def test_the_old_database_returns_in_the_middle(
-    v2: CrashWorld, killer: Killer, effect: Effect
+    v2: CrashWorld, killer: Life, effect: Effect
 ) -> None:
     """What was promoted in vain stays behind; nothing that the old database took is lost."""
     v2.kill(INTERMEDIARY)

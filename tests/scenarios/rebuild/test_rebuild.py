@@ -13,7 +13,7 @@ from db_migration.sides.watch import watch
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
 from tests.support.fix_postgres import wait_for
-from tests.support.killed_failover import Killer
+from tests.support.killed_agent import Life
 from tests.support.timeouts import AGENT_STEP, FOLLOW
 
 NAMES = "SELECT datname FROM pg_database WHERE datname LIKE '%_before_failover_%' ORDER BY 1"
@@ -128,7 +128,7 @@ def test_silent_hosts_are_named_and_waited_for(v2: CrashWorld) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_killed_and_run_again(v2: CrashWorld, killer: Killer, when: str) -> None:
+def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
     fail_over_and_return(v2)
     for effect in (Effect.SET_ASIDE, Effect.MAKE_EMPTY, Effect.STAND_BY):
         killer("rebuild", effect, when)

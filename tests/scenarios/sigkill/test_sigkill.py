@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -12,7 +9,8 @@ import pytest
 
 from db_migration.effects import Effect
 from tests.support.fix_postgres import wait_for
-from tests.support.scenario import ROOT, SLOT, Scenario
+from tests.support.killed_agent import lives
+from tests.support.scenario import SLOT, Scenario
 from tests.support.timeouts import FOLLOW
 
 LATE = {
@@ -43,34 +41,16 @@ def agents(scenario: Scenario) -> Iterator[Kill]:
     """Return what runs one agent, killed at an effect or to its end; the result is the signal."""
     scenario.set_wal_level("replica")
     (scenario.folder / "reader").touch()
-    command = [sys.executable, "-m", "tests.support.killed_agent"]
-    with (
-        (scenario.folder / "agents.log").open("w") as errors,
-        subprocess.Popen(
-            [*command, str(scenario.write_config()), scenario.source.dump()],
-            cwd=ROOT,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        ) as process,
-    ):
+    arguments = str(scenario.write_config()), scenario.source.dump()
+    log = scenario.folder / "agents.log"
+    with lives("tests.support.killed_agent", *arguments, log_file=log) as life:
         number = 0
 
         def run(effect: Effect | None = None, when: str = "", action: str = "run") -> int:
             nonlocal number
             number += 1
             write(scenario, number)
-            assert process.stdin is not None
-            assert process.stdout is not None
-            request = {"effect": effect, "when": when, "action": action}
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-            expected = 9 if effect else 0
-            log = (scenario.folder / "agents.log").read_text()[-3000:]
-            assert answer["ended"] == expected, f"{effect} {when}: {answer}\n{log}"
-            return int(answer["signal"])
+            return life(action, effect, when)
 
         yield run
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import pytest
 from db_migration.effects import Effect
 from tests.scenarios.snapshot_mode.conftest import Snapshots, fresh
 from tests.support.fix_postgres import PgServer
-from tests.support.scenario import ROOT
+from tests.support.killed_agent import lives
 
 WHOLE = (
     Effect.CREATE_SEED,
@@ -49,30 +46,12 @@ def killed(pg13: PgServer, pg17: PgServer, tmp_path: Path) -> Snapshots:
 def agents(killed: Snapshots) -> Iterator[Kill]:
     """Return what runs one agent, killed at an effect or until it has taken a copy."""
     scenario = killed.scenario
-    command = [sys.executable, "-m", "tests.support.killed_snapshot"]
+    arguments = str(scenario.write_config()), scenario.source.dump()
     log = scenario.folder / "agents.log"
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            [*command, str(scenario.write_config()), scenario.source.dump()],
-            cwd=ROOT,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        ) as process,
-    ):
+    with lives("tests.support.killed_snapshot", *arguments, log_file=log) as life:
 
         def run(effect: Effect | None = None, when: str = "") -> None:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            action = "copies" if effect else "copy"
-            request = {"effect": effect, "when": when, "action": action}
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-            expected = 9 if effect else 0
-            assert answer["ended"] == expected, f"{effect} {when}: {log.read_text()[-3000:]}"
+            life("copies" if effect else "copy", effect, when)
 
         yield run
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from db_migration.agent import plan, state
 from db_migration.agent.plan import Step
 from db_migration.errors import BlockedError
+from tests.unit.db_migration.crash_points import every_prefix
 from tests.unit.db_migration.model import Db, World, effects
 
 MOST_STEPS = 60
@@ -173,17 +173,7 @@ STARTS: list[Callable[[], World]] = [
 
 @pytest.mark.parametrize("start", STARTS)
 def test_every_prefix_is_a_crash_point(start: Callable[[], World]) -> None:
-    whole = start()
-    total = run(whole)
-    assert_converged(whole)
-    for first in range(total + 1):
-        once = start()
-        run(once, budget=first)
-        for second in range(total + 1):
-            twice = copy.deepcopy(once)
-            run(twice, budget=second)
-            run(twice)
-            assert_converged(twice)
+    every_prefix(start, run, assert_converged)
 
 
 def test_prod_is_mended_first_when_a_published_table_loses_its_key() -> None:

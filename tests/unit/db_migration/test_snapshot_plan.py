@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ from db_migration.config import Mode
 from db_migration.errors import BlockedError
 from db_migration.snapshots import plan as snapshot_plan
 from db_migration.snapshots.plan import BUSY, Origin, choose, origins, seconds_left
+from tests.unit.db_migration.crash_points import every_prefix
 from tests.unit.db_migration.snapshot_model import Db, World, effects, sums
 
 MOST_STEPS = 30
@@ -104,17 +104,7 @@ STARTS: list[Callable[[], World]] = [
 
 @pytest.mark.parametrize("start", STARTS)
 def test_every_prefix_is_a_crash_point(start: Callable[[], World]) -> None:
-    whole = start()
-    total = run(whole)
-    assert_converged(whole)
-    for first in range(total + 1):
-        once = start()
-        run(once, budget=first)
-        for second in range(total + 1):
-            twice = copy.deepcopy(once)
-            run(twice, budget=second)
-            run(twice)
-            assert_converged(twice)
+    every_prefix(start, run, assert_converged)
 
 
 READ: list[tuple[Callable[[], World], list[str]]] = [
