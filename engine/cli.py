@@ -27,7 +27,8 @@ Python = Annotated[
     typer.Option(help="Interpreter of the environment that holds the Pulumi SDKs."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of a table.")]
-THIS_PYTHON = Path(sys.executable)
+# Not `sys.executable`: `python` and `python3` of one environment must find the same engine.
+THIS_PYTHON = Path(sys.prefix) / "bin" / "python"
 
 
 def _say(line: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,11 @@ class TestCli:
         done = CliRunner().invoke(app, ["env", "--python", str(PYTHON)])
         assert done.exit_code == 1
         assert "python -m engine ensure" in done.stderr
+
+
+def test_every_name_of_one_python_finds_the_same_engine() -> None:
+    """`.venv/bin/pytest` runs `python3`, make runs `python`."""
+    code = "from engine.cli import THIS_PYTHON; print(THIS_PYTHON)"
+    names = [Path(sys.prefix, "bin", name) for name in ("python", "python3")]
+    found = {subprocess.check_output([name, "-c", code], text=True) for name in names}
+    assert found == {f"{names[0]}\n"}
