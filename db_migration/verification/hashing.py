@@ -5,7 +5,9 @@ place of a value counts. Which columns are NULL is hashed before them: NULL diff
 rows' hashes are summed.
 
 PostgreSQL folds 64 bits to 32 before it hashes an int8 or a timestamp (hashint8extended in
-src/backend/access/hash/hashfunc.c: 1 and 4294967296 are the same to it), so these are hashed twice.
+src/backend/access/hash/hashfunc.c: 1 and 4294967296 are the same to it), so an int8 is hashed
+twice, and a timestamp by its epoch: a double, which tells microseconds apart up to 2^32 s from
+1970. Beyond that its own hash is added.
 """
 
 from __future__ import annotations
@@ -21,16 +23,19 @@ SHOWN_CHARACTERS = 200
 _SMALL_INTEGERS = frozenset({"int2", "int4"})
 _NULLS_IN_A_WORD = 30
 
+_EPOCH = (
+    "hashfloat8extended(date_part('epoch', coalesce({{name}}, 'epoch')), {{seed}} # "
+    "CASE WHEN {{name}} < '1900-01-01 00:00+00' OR {{name}} >= '2100-01-01 00:00+00' "
+    "THEN timestamp_hash_extended({}, 1) ELSE 0 END)"
+)
 _LINKS = {
     "bool": "hashint4extended(coalesce({name}, false)::int4, {seed})",
     "int8": "hashint8extended(coalesce({name}, 0) >> 32, "
     "hashint8extended(coalesce({name}, 0), {seed}))",
     "uuid": "uuid_hash_extended(coalesce({name}, "
     "'00000000-0000-0000-0000-000000000000'::uuid), {seed})",
-    "timestamp": "hashfloat8extended(date_part('epoch', coalesce({name}, 'epoch')), "
-    "timestamp_hash_extended(coalesce({name}, 'epoch'), {seed}))",
-    "timestamptz": "hashfloat8extended(date_part('epoch', coalesce({name}, 'epoch')), "
-    "timestamp_hash_extended(timezone('UTC', coalesce({name}, 'epoch')), {seed}))",
+    "timestamp": _EPOCH.format("{name}"),
+    "timestamptz": _EPOCH.format("timezone('UTC', {name})"),
     **dict.fromkeys(_SMALL_INTEGERS, "hashint4extended(coalesce({name}, 0)::int4, {seed})"),
 }
 _BY_TEXT = "hashtextextended(coalesce({name}::text, '') COLLATE \"C\", {seed})"
