@@ -85,6 +85,10 @@ prove-tests: setup ## every measure switched off in turn; each must turn its tes
 benchmarks: setup ## ours against its peers on one database; report in benchmarks/results
 	@$(STEADILY) "benchmarks" -- $(PY) -m benchmarks
 
+.PHONY: takeovers
+takeovers: setup ## ROUNDS=5: seconds without a write at a cut-over and after a host's death, database part
+	@$(STEADILY) "takeovers" -- $(PY) -m benchmarks.takeovers --rounds $(or $(ROUNDS),5)
+
 .PHONY: lock
 lock: ## renew the lock files from pyproject.toml
 	@$(PY) -m pip install --quiet uv

@@ -144,10 +144,12 @@ def _cut_over(plan: Plan, after: list[pulumi.Resource]) -> remote.Command:
     hold = plan.final.cutover is CutOverWish.HOLD
     seconds = max(feed.ready_seconds for feed in plan.copy.feeds)
     command = remote_command(hold=hold, ready_seconds=seconds)
+    # It comes last, so it is the first that a destroy takes away: refused before anything is gone.
+    leave = execute("cutover --leave >&2")
     host = plan.ground.hosts[plan.copy.core_worker.host]
     resource = host.run(
         CUT_OVER,
-        Script(run=command, logging=remote.Logging.STDERR),
+        Script(run=command, delete=leave, logging=remote.Logging.STDERR),
         parent=None,
         depends_on=[*plan.ground.markers, *after],
     )

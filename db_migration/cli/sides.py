@@ -49,6 +49,9 @@ def cutover_command(  # noqa: PLR0913 - each is an option
     abort: Annotated[
         bool, typer.Option("--abort", help="Put compose back, if no write has moved on yet.")
     ] = False,
+    leave: Annotated[
+        bool, typer.Option("--leave", help="Only refuse while an abctl is prod (for a destroy).")
+    ] = False,
     drain: Annotated[
         DrainPolicy | None,
         typer.Option(help="What to do about syncs that still run after the time to drain."),
@@ -64,13 +67,14 @@ def cutover_command(  # noqa: PLR0913 - each is an option
     Runs beside core-worker-01. Until the new side has taken a write, any failure puts compose back;
     run it again to go on with one that was interrupted.
     """
-    if sum((hold, abort, dry_run)) > 1:
-        msg = "give one of --hold, --abort and --dry-run"
+    if sum((hold, abort, leave, dry_run)) > 1:
+        msg = "give one of --hold, --abort, --leave and --dry-run"
         raise typer.BadParameter(msg)
     mode = cutover.Mode.GO
     for asked, other in (
         (hold, cutover.Mode.HOLD),
         (abort, cutover.Mode.ABORT),
+        (leave, cutover.Mode.LEAVE),
         (dry_run, cutover.Mode.DRY_RUN),
     ):
         mode = other if asked else mode

@@ -21,7 +21,7 @@ from db_migration.cutover.steps import REASON, ROLL_BACK
 from db_migration.errors import BlockedError
 from db_migration.following import marks
 from db_migration.postgres import value
-from db_migration.sides import epoch, servers
+from db_migration.sides import epoch, hosts, servers
 from db_migration.sides.epoch import Epoch
 
 __all__ = ["Means", "Mode", "run"]
@@ -34,6 +34,7 @@ class Mode(StrEnum):
     HOLD = "hold"
     ABORT = "abort"
     DRY_RUN = "dry-run"
+    LEAVE = "leave"
 
 
 def run(config: Config, mode: Mode, means: Means) -> dict[str, Any]:
@@ -41,8 +42,10 @@ def run(config: Config, mode: Mode, means: Means) -> dict[str, Any]:
 
     GO raises BlockedError when a gate is closed, and whatever a step raises, once compose is back.
     HOLD and DRY_RUN change nothing (but record a verification) and raise only when nothing can be
-    looked at.
+    looked at. LEAVE changes nothing and raises BlockedError while prod would end with our hosts.
     """
+    if mode is Mode.LEAVE:
+        return _leave(config, means)
     both = sides(config, means)
     if mode in {Mode.HOLD, Mode.DRY_RUN}:
         now, number, _ = _known(both)
@@ -55,12 +58,29 @@ def run(config: Config, mode: Mode, means: Means) -> dict[str, Any]:
         if number is not None and now.epoch >= number and now.reason not in {REASON, ROLL_BACK}:
             return _overtaken(both, now, number)
         if found := _already(both, now, number):
-            return found
+            return found | (_start_again(both, now) if mode is Mode.GO else {})
         if mode is Mode.ABORT or (aborting and number is not None):
             return _abort(both, now, number)
         if number is None:
             number = _begin(both, now)
         return CutOver(both, now, number).forwards()
+
+
+def _leave(config: Config, means: Means) -> dict[str, Any]:
+    """Refuse to have the hosts taken down under an Airbyte that is prod."""
+    for instance in config.instances:
+        if instance.kind != "abctl":
+            continue
+        found = hosts.status(means.host(instance)).instance(instance.name)
+        if found is not None and found.rendering.startswith("active-"):
+            stop = f"hostctl activate {instance.name} {found.epoch} stopped"
+            raise BlockedError(
+                found=f"{instance.name} is prod ({found.rendering})",
+                needed="prod elsewhere, or given up, before anything of it is taken away",
+                way_out=f"keep it; or give prod up, its databases stay: on {instance.host}, "
+                f"`/usr/local/lib/airbyte-migration/{stop}`, then the same again",
+            )
+    return {"state": "free", "summary": "no abctl of this deployment is prod"}
 
 
 def _known(both: Sides) -> tuple[Epoch, int | None, bool]:
@@ -74,6 +94,22 @@ def _already(both: Sides, now: Epoch, number: int | None) -> dict[str, Any] | No
     summary = f"already cut over: epoch {now.epoch}, {now.airbyte} on {now.database}"
     last = both.journal.state()
     return {**(last[0] if last else {}), "state": "already", "summary": summary}
+
+
+def _start_again(both: Sides, now: Epoch) -> dict[str, Any]:
+    """Activate the new Airbyte where it was installed anew, by a destroy and an `up`, say.
+
+    Only if it is `prepared`: one that is `stopped` was told so.
+    """
+    if now.airbyte != both.new.name:
+        return {}
+    found = hosts.status(both.host(both.new)).instance(both.new.name)
+    if found is None or found.rendering != "prepared":
+        return {}
+    cutover_steps.activate(both, now.epoch)
+    proof = cutover_steps.prove(both)
+    summary = f"already cut over; {now.airbyte}, installed anew, is active on {now.database} again"
+    return {"connections": proof, "summary": summary}
 
 
 def _overtaken(both: Sides, now: Epoch, number: int) -> dict[str, Any]:

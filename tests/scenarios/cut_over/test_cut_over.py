@@ -10,6 +10,7 @@ import pytest
 
 from db_migration.cutover.cutover import Mode
 from db_migration.errors import BlockedError
+from db_migration.sides import hosts
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, Deployment, enter
 from tests.support.fix_postgres import wait_for
 from tests.support.timeouts import FOLLOW
@@ -43,6 +44,33 @@ def test_under_load_no_acknowledged_row_is_missing(following: Deployment) -> Non
     assert again["state"] == "already"
     assert again["phases"] == report["phases"]
     assert following.cut_over(Mode.ABORT)["state"] == "already"
+
+
+def test_nobody_may_leave_while_abctl_is_prod(following: Deployment) -> None:
+    assert following.cut_over(Mode.LEAVE)["state"] == "free"
+    following.cut_over()
+    with pytest.raises(BlockedError, match=f"{NEW} is prod .*active-{INTERMEDIARY}") as refused:
+        following.cut_over(Mode.LEAVE)
+    given_up = refused.value.way_out.split("hostctl ")[1].split("`")[0]
+    assert given_up == f"activate {NEW} 1 stopped"
+    host = following.host(following.config().instances[1])
+    host.run(given_up)
+    assert following.cut_over(Mode.LEAVE)["state"] == "free"
+    assert hosts.status(host).instance(NEW) == hosts.InstanceStatus(
+        name=NEW, epoch=1, rendering="stopped", running=False
+    )
+    assert following.cut_over()["summary"].startswith("already cut over: epoch 1")
+
+
+def test_installed_anew_the_new_prod_is_activated_again(following: Deployment) -> None:
+    following.cut_over()
+    host = following.host(following.config().instances[1])
+    host.run(f"activate {NEW} 1 prepared")
+    assert "is active on intermediary again" in following.cut_over()["summary"]
+    found = hosts.status(host).instance(NEW)
+    assert found is not None
+    assert found.rendering == f"active-{INTERMEDIARY}"
+    assert following.cut_over()["summary"].startswith("already cut over: epoch 1")
 
 
 def test_old_side_stays_fenced_whoever_starts_compose(following: Deployment) -> None:
