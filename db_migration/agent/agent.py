@@ -141,7 +141,8 @@ class Agent:
         if outage is not None and not patient:
             raise outage
         if decision.step is Step.WAIT:
-            self._save(status.describe(self.context, sight, decision, outage))
+            rests = self.memory.failure if sight.planner.rest_seconds > 0 else None
+            self._save(status.describe(self.context, sight, decision, outage or rests))
             self._say(decision)
             if outage is not None:
                 self._report(outage)
@@ -209,7 +210,7 @@ class Agent:
                     action(self.context, self.journal)
             except (MigrationError, psycopg.Error) as error:
                 if decision.step in COPIES:
-                    self.memory.copy_failed()
+                    self.memory.copy_failed(error)
                 self._note(decision.step, "failed", status.short(error))
                 raise
             if decision.step in COPIES:

@@ -20,6 +20,8 @@ class Memory:
     schema: SchemaMemory = field(default_factory=SchemaMemory)
     heartbeat: Heartbeat | None = None
     failed_copies: int = 0
+    failure: Exception | None = None
+    """Why the last copy failed: to be told until the next one is begun."""
     _rest_until: float = -inf
 
     def follow(self, *, on: bool) -> None:
@@ -27,17 +29,18 @@ class Memory:
         if self.heartbeat is not None:
             self.heartbeat.follow(on=on)
 
-    def copy_failed(self) -> None:
+    def copy_failed(self, error: Exception) -> None:
         """Let the next attempt wait, twice as long each time: a copy fills the target's disk and
         burdens prod before it fails.
         """
         rest = min(FIRST_REST_SECONDS * 2**self.failed_copies, LONGEST_REST_SECONDS)
         self.failed_copies += 1
+        self.failure = error
         self._rest_until = time.monotonic() + rest
 
     def copy_succeeded(self) -> None:
         """Begin to count anew."""
-        self.failed_copies, self._rest_until = 0, -inf
+        self.failed_copies, self.failure, self._rest_until = 0, None, -inf
 
     def rest_seconds(self) -> float:
         """Say how long the next attempt still has to wait."""

@@ -64,6 +64,8 @@ class SourceFacts:
     generated: list[str] | None = None
     row_security: list[str] | None = None
     odd_types: list[str] | None = None
+    incomparable: list[str] | None = None
+    """Columns without equality, in tables that name a row by all its columns."""
     extensions: list[str] | None = None
     large_objects: int | None = None
     sequences: list[str] | None = None
@@ -104,6 +106,16 @@ JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
 WHERE {catalog.USER_SCHEMAS} AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND
 """
 _NAME = "n.nspname || '.' || c.relname"
+# What a subscriber compares a row by where it has no key: the default equality of each type.
+_INCOMPARABLE = """
+t.typtype = 'b' AND t.typcategory <> 'A' AND c.relreplident <> 'i'
+AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
+AND NOT EXISTS (
+  SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
+  WHERE o.opcdefault AND m.amname IN ('btree', 'hash') AND (o.opcintype = t.oid OR EXISTS (
+    SELECT FROM pg_cast k WHERE k.castsource = t.oid AND k.casttarget = o.opcintype
+    AND k.castmethod = 'b' AND k.castcontext = 'i')))
+"""
 
 SOURCE: dict[str, str] = {
     "in_recovery": "SELECT pg_is_in_recovery()",
@@ -132,6 +144,8 @@ SOURCE: dict[str, str] = {
     "odd_types": f"SELECT array(SELECT {_NAME} || '.' || a.attname || ' ' || t.typname {_COLUMNS} "
     "t.typnamespace = 'pg_catalog'::regnamespace AND (t.typname ~ '^_?reg' OR t.typname IN "
     "('oid', '_oid', 'xid', 'xid8', 'cid', 'tid', 'pg_lsn', 'aclitem', '_aclitem', 'refcursor')))",
+    "incomparable": f"SELECT array(SELECT {_NAME} || '.' || a.attname || ' ' || t.typname "
+    f"{_COLUMNS} {_INCOMPARABLE})",
     "extensions": "SELECT array(SELECT extname::text FROM pg_extension WHERE extname <> 'plpgsql')",
     "large_objects": "SELECT count(*) FROM pg_largeobject_metadata",
     "sequences": "SELECT array(SELECT schemaname || '.' || sequencename FROM pg_sequences)",

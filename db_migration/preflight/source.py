@@ -223,6 +223,14 @@ _KINDS = (
         "make sure that nobody reads these columns after the move",
     ),
     _Kind(
+        "incomparable",
+        "Columns without equality in tables without a key",
+        Result.WARNING,
+        "the target finds a row of such a table by all its values: UPDATE and DELETE on the source "
+        "would stop the feed",
+        "add a primary key, or make the column jsonb or text; none of Airbyte's is like that",
+    ),
+    _Kind(
         "generated",
         "Generated columns",
         Result.PASS,

@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from db_migration.context import Context
-from db_migration.errors import UnreachableError
+from db_migration.errors import NoRoomError, UnreachableError
 from db_migration.postgres import Connection, run, until, value
 from db_migration.seeding.plan import Job, Schedule
 from db_migration.seeding.progress import Progress
@@ -246,7 +246,10 @@ class Crew:
                     schedule.done(job)
                     self._changed.notify_all()
         except BaseException as error:
-            self._failures.append(error)
+            full = isinstance(error, psycopg.errors.DiskFull)
+            # Named here: further out it would pass for the source's, whose snapshot is open there.
+            label = self._context.seed.label
+            self._failures.append(NoRoomError(label, str(error).splitlines()[0]) if full else error)
             self.ended.set()
         finally:
             worker.close()

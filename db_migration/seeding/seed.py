@@ -217,26 +217,29 @@ def add_rest(context: Context, rest: str) -> None:
 
 
 def copy_public_grants(context: Context, connection: Connection) -> None:
-    """Give PUBLIC the same rights on tables as on the source; other roles are the target's own
-    affair.
-    """
+    """Give PUBLIC the same rights as on the source; other roles are the target's own affair."""
     with context.reader.connect() as source:
-        found = rows(source, PUBLIC_GRANTS)
+        found = rows(source, sql.SQL(PUBLIC_GRANTS).format(user=sql.SQL(catalog.USER_SCHEMAS)))
     with connection.transaction(), become(connection, context.feed.target.owner_role):
-        for schema, name, privilege in found:
-            table = sql.Identifier(schema, name)
-            known = value(connection, "SELECT to_regclass(%s)", (table.as_string(connection),))
-            if known is not None:
-                grant = sql.SQL("GRANT {} ON TABLE {} TO PUBLIC")
-                run(connection, grant.format(sql.SQL(privilege), table))
+        for name, grant in found:
+            if value(connection, "SELECT to_regclass(%s)", (name,)) is not None:
+                run(connection, sql.SQL(grant))
 
 
 PUBLIC_GRANTS = """
-SELECT n.nspname, c.relname, a.privilege_type
+SELECT format('%I.%I', n.nspname, c.relname),
+       format('GRANT %s ON %s %I.%I TO PUBLIC', a.privilege_type,
+              CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL aclexplode(c.relacl) a
-WHERE a.grantee = 0 AND c.relkind = 'r'
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+WHERE a.grantee = 0 AND c.relkind IN ('r', 'S', 'v', 'm') AND {user}
+UNION ALL
+SELECT format('%I.%I', n.nspname, c.relname),
+       format('GRANT %s (%I) ON TABLE %I.%I TO PUBLIC', a.privilege_type, t.attname,
+              n.nspname, c.relname)
+FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(t.attacl) a
+WHERE a.grantee = 0 AND c.relkind IN ('r', 'v', 'm') AND {user}
 """
 
 

@@ -45,6 +45,9 @@ BEGIN; LOCK TABLE {} IN SHARE MODE{}; SELECT set_config('idle_in_transaction_ses
 greatest(1, {} - 1000 * extract(epoch FROM clock_timestamp() - now()))::int::text, true)
 """
 
+RELEASE = "SELECT 1000 * extract(epoch FROM clock_timestamp() - now())::float8; ROLLBACK"
+"""The milliseconds since the locks were asked for, by the server's own clock."""
+
 HOLDER = """
 SELECT a.pid, a.usename, c.relname, extract(epoch FROM clock_timestamp() - a.xact_start)::float8
 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid JOIN pg_class c ON c.oid = l.relation
@@ -126,6 +129,7 @@ def _pause(ready: _Attempts) -> Pause:
         _catch_up(ready)
         try:
             lsn, held = _attempt(ready, wait)
+            _refuse_long(ready)
             return Pause(lsn, round(held, 1), round(ready.worst_ms, 1), number)
         except _BusyError as busy:
             reason = str(busy)
@@ -138,6 +142,17 @@ def _pause(ready: _Attempts) -> Pause:
         way_out="repeat when the source is quieter or that transaction has ended; `verify` without "
         "`--exact` takes no lock",
     )
+
+
+def _refuse_long(ready: _Attempts) -> None:
+    """Give up after an attempt that took longer than is promised: the next one might, too."""
+    if ready.worst_ms >= PAUSE_MS:
+        raise BlockedError(
+            found=f"prod's writers may have waited for {ready.worst_ms:.0f} ms",
+            needed=f"attempts of less than {PAUSE_MS} ms",
+            way_out="repeat when this host and the source's are quieter; `verify` without "
+            "`--exact` takes no lock",
+        )
 
 
 def _catch_up(ready: _Attempts) -> None:
@@ -155,13 +170,13 @@ def _attempt(ready: _Attempts, wait_ms: int) -> tuple[str, float]:
     wait_ms = _bounded(ready, wait_ms)
     with ready.sides.context.owner.connect() as lock:
         _limit(lock, wait_ms)
-        begun = monotonic()
+        begun, waited = monotonic(), None
         try:
             _lock(lock, ready.tables, wait_ms)
             granted = monotonic()
             lsn = _snapshots(ready, begun + LIMIT_MS / 1000)
-            run(lock, "ROLLBACK")  # that it works proves that the lock was held until here
-            return lsn, (monotonic() - granted) * 1000
+            waited = float(value(lock, RELEASE))  # proves that the lock was held until here
+            return lsn, min(waited, (monotonic() - granted) * 1000)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
             pass
         except (psycopg.OperationalError, psycopg.InternalError):
@@ -169,7 +184,9 @@ def _attempt(ready: _Attempts, wait_ms: int) -> tuple[str, float]:
             raise _BusyError(reason) from None
         finally:
             lock.pgconn.finish()
-            ready.worst_ms = max(ready.worst_ms, (monotonic() - begun) * 1000)
+            # One that failed was ended by the server, whatever our own clock says.
+            took = min((monotonic() - begun) * 1000, LIMIT_MS) if waited is None else waited
+            ready.worst_ms = max(ready.worst_ms, took)
     raise _BusyError(_holder(ready, 0) or "tables are written to all the time")
 
 

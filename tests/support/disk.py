@@ -27,10 +27,10 @@ class Disk:
     def ballast(self) -> Path:
         return self.path / "ballast"
 
-    def fill(self) -> None:
-        """Leave not one block free."""
+    def fill(self, but: int = 0) -> None:
+        """Leave not one block free, or not many more than `but` bytes."""
         with self.ballast.open("ab", buffering=0) as file, suppress(OSError):
-            while file.write(b"\0" * BLOCK) == BLOCK:
+            while self.free_bytes() > but and file.write(b"\0" * BLOCK) == BLOCK:
                 continue
 
     def empty(self) -> None:

@@ -73,7 +73,7 @@ def test_exact_at_one_lsn_while_prod_writes(followed: Scenario) -> None:
     assert deadlocks(followed) == before
     for pause in pauses:
         assert 0 < pause.held_ms <= pause.worst_wait_ms
-    assert min(pause.worst_wait_ms for pause in pauses) < verify_pause.PAUSE_MS
+    assert max(pause.worst_wait_ms for pause in pauses) < verify_pause.PAUSE_MS
 
 
 def test_exact_finds_what_differs_while_prod_writes(followed: Scenario) -> None:
@@ -144,6 +144,14 @@ def test_server_lets_go_when_the_script_stands_still(
         frozen.join()
     assert waited < LIMIT
     assert "the server let go" in refused[0].found
+
+
+def test_gives_up_after_a_pause_that_was_too_long(
+    followed: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify_pause, "PAUSE_MS", 0)
+    with pytest.raises(BlockedError, match=r"writers may have waited for \d+ ms"):
+        verify.verify_exactly(followed.context())
 
 
 def test_mirror_that_does_not_follow_is_an_error(followed: Scenario) -> None:

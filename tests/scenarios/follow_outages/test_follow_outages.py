@@ -206,6 +206,22 @@ def test_disk_of_the_target_is_full(cramped: tuple[Scenario, Disk]) -> None:
     assert scenario.target.sql(MIRROR) == before, "a full disk is no reason for a new copy"
 
 
+def test_copy_that_does_not_fit(cramped: tuple[Scenario, Disk]) -> None:
+    """It says so, leaves no slot on prod, and begins anew by itself once there is room."""
+    scenario, disk = cramped
+    bulky = "SELECT n, repeat(md5(n::text), 8) AS filler FROM generate_series(1, 100000) AS n"
+    scenario.source.sql(f"CREATE TABLE bulky AS {bulky}", database="airbyte")
+    disk.fill(but=24 * 1024**2)
+    stop = scenario.run_in_background(scenario.agent())
+    wait_for(says(scenario, "target `core-worker-01`", "no room left"), timeouts.CONVERGE)
+    wait_for(lambda: not scenario.source.sql(SLOTS), timeouts.CONVERGE)
+    disk.empty()
+    wait_for(lambda: well(scenario), timeouts.CONVERGE)
+    scenario.assert_equal()
+    stop()
+
+
+SLOTS = "SELECT FROM pg_replication_slots"
 REFUSED = """
 CREATE FUNCTION on_13(int) RETURNS boolean LANGUAGE sql
     AS $$ SELECT current_setting('server_version_num')::int < 140000 $$;
@@ -226,7 +242,7 @@ def test_copy_that_fails_is_not_tried_without_end(scenario: Scenario) -> None:
         return failed >= 2 and "after a pause" in state["next"]
 
     wait_for(rests, timeouts.CONVERGE)
-    assert scenario.source.sql("SELECT FROM pg_replication_slots") == []
+    assert scenario.source.sql(SLOTS) == []
     scenario.source.sql("DROP TABLE refused", database="airbyte")
     wait_for(lambda: well(scenario), timeouts.CONVERGE)
     scenario.assert_equal()

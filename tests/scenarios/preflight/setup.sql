@@ -40,6 +40,11 @@ CREATE UNLOGGED TABLE fleeting (id int PRIMARY KEY);
 CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
 CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (10);
 CREATE TABLE computed (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED);
+CREATE TYPE shade AS ENUM ('light', 'dark');
+CREATE DOMAIN short AS varchar(9);
+CREATE TABLE blurred (
+  plain json, tree xml, place point, binary_one jsonb, label varchar, short short, kind shade, span int4range, list text[]
+);
 CREATE TABLE odd (id int PRIMARY KEY, what regclass, big oid, at pg_lsn);
 CREATE TABLE guarded (id int PRIMARY KEY);
 ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;

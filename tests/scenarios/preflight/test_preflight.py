@@ -24,9 +24,16 @@ TROUBLE = {
     "source.row_security": (Result.FAIL, "public.guarded"),
     "source.large_objects": (Result.FAIL, "1"),
     "source.odd_types": (Result.WARNING, "3: public.odd.at pg_lsn, public.odd.big oid"),
+    "source.incomparable": (
+        Result.WARNING,
+        "3: public.blurred.place point, public.blurred.plain json, public.blurred.tree xml",
+    ),
     "source.generated": (Result.PASS, "public.computed.twice"),
     "source.sequences": (Result.WARNING, "near their end: 1: public.small_seq"),
-    "source.identities": (Result.PASS, "1 table(s) without a key: public.stream_reset"),
+    "source.identities": (
+        Result.PASS,
+        "2 table(s) without a key: public.blurred, public.stream_reset",
+    ),
     "source.wal_headroom": (Result.WARNING, "not readable"),
     "target.disk": (Result.WARNING, "not readable"),
     "airbyte.version": (Result.PASS, "0.63.15"),

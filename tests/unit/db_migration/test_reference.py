@@ -16,7 +16,15 @@ from db_migration.reporting.board import Board
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "reference" / "db-migration.md").read_text()
 CHECK = re.compile(r'(?:id=|Right\(\s*|_Topic\(\s*)"([a-z]+\.[a-z_]+)"')
-OBJECTS = ("unlogged", "foreign", "partitioned", "row_security", "odd_types", "generated")
+OBJECTS = (
+    "unlogged",
+    "foreign",
+    "partitioned",
+    "row_security",
+    "odd_types",
+    "incomparable",
+    "generated",
+)
 
 
 def section(title: str) -> str:
