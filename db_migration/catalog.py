@@ -243,6 +243,12 @@ def unready(connection: Connection, subscription: str) -> list[str]:
     return [table for (table,) in found]
 
 
+def follows(connection: Connection, subscription: str) -> bool:
+    """Tell whether the server has this subscription, and has not begun to let go of it."""
+    query = "SELECT bool_or(subenabled) FROM pg_subscription WHERE subname = %s"
+    return bool(value(connection, query, (subscription,)))
+
+
 def wal_bounded(connection: Connection) -> bool:
     """Tell whether slots are bounded, or can not be bounded by this role or at run time."""
     return bool(

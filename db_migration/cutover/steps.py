@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg import sql
 
+from db_migration import catalog
 from db_migration.agent import observe_source
 from db_migration.airbytes import drain as draining
 from db_migration.airbytes import jobs
@@ -133,9 +134,13 @@ def stop_compose(sides: Sides) -> None:
 
 
 def catch_up(sides: Sides) -> None:
-    """Wait until both mirrors have applied all that prod has written, and move the sequences."""
+    """Wait until both mirrors have applied all that prod has written, and move the sequences.
+
+    A mirror that an earlier life has let go of had caught up by then, and its slot stands still;
+    the verification that follows would show it if anything was written since.
+    """
     both = (sides.to_target, sides.to_keeper)
-    slots = [context.feed.slot for context in both]
+    slots = [context.feed.slot for context in both if _follows(context)]
     behind = (
         "SELECT count(*) FROM pg_replication_slots WHERE slot_name = ANY(%s) "
         "AND confirmed_flush_lsn < %s::pg_lsn"
@@ -151,6 +156,11 @@ def catch_up(sides: Sides) -> None:
             )
     for context in both:
         sequences.advance(context, context.mirror)
+
+
+def _follows(context: Context) -> bool:
+    with context.control.connect() as connection:
+        return catalog.follows(connection, context.feed.slot)
 
 
 def verify_exactly(sides: Sides) -> dict[str, Any]:

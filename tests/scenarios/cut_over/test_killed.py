@@ -78,6 +78,17 @@ def test_forwards(following: Deployment, cut_over: Run) -> None:
     assert not (following.folder / "compose.runs").exists()
 
 
+def test_wal_that_prod_writes_by_itself_does_not_stop_a_later_life(
+    following: Deployment, cut_over: Run
+) -> None:
+    """A slot without its subscription stands still, while the server's own records go on."""
+    cut_over(Effect.LET_GO, "after")
+    following.prod.sql("SELECT pg_logical_emit_message(false, 'x', 'y'), pg_switch_wal()")
+    following.prod.sql("CHECKPOINT")
+    cut_over()
+    wait_for(lambda: len(following.acknowledged("abctl")) > 10, FOLLOW)
+
+
 def test_back(following: Deployment, cut_over: Run) -> None:
     """Killed just before the new Airbyte is started, then taken back with a death at every step."""
     cut_over(Effect.ACTIVATE, "before")
