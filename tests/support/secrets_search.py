@@ -139,6 +139,12 @@ def search(
     )
 
 
+DOCKERS_OWN = re.compile(r"tmp/runc-process\d+")
+"""The environment of a process that Docker is about to start in a container, as `inspect` shows it,
+which is searched; a host that is killed in that moment leaves the file.
+"""
+
+
 @dataclass(frozen=True)
 class Host:
     """A machine to look at: `run` is the command prefix, empty for this machine."""
@@ -217,7 +223,7 @@ def host_files(host: Host, folders: Iterable[str] = HOST_FOLDERS) -> Iterator[Pl
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         for member in archive:
             content = archive.extractfile(member) if member.isreg() else None
-            if content is not None:
+            if content is not None and not DOCKERS_OWN.fullmatch(member.name):
                 name = f"hostfile:{host.name}:{member.mode:04o}:/{member.name}"
                 yield Place(name, content.read())
 
