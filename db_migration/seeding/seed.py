@@ -18,7 +18,7 @@ import structlog
 from psycopg import sql
 from psycopg.pq import ExecStatus
 
-from db_migration import catalog, catalog_keys
+from db_migration import catalog, catalog_grants, catalog_keys
 from db_migration.agent.state import Mark
 from db_migration.catalog_keys import Constraint, Index
 from db_migration.config import PUBLICATION
@@ -26,7 +26,7 @@ from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
 from db_migration.following import marks, sequences
-from db_migration.postgres import Connection, become, rows, run, run_script, value
+from db_migration.postgres import Connection, become, run, run_script, value
 from db_migration.seeding import dump
 from db_migration.seeding import plan as seed_plan
 from db_migration.seeding.crew import Crew, Tally, open_snapshot
@@ -219,28 +219,13 @@ def add_rest(context: Context, rest: str) -> None:
 def copy_public_grants(context: Context, connection: Connection) -> None:
     """Give PUBLIC the same rights as on the source; other roles are the target's own affair."""
     with context.reader.connect() as source:
-        found = rows(source, sql.SQL(PUBLIC_GRANTS).format(user=sql.SQL(catalog.USER_SCHEMAS)))
+        found = catalog_grants.grants(source)
     with connection.transaction(), become(connection, context.feed.target.owner_role):
-        for name, grant in found:
-            if value(connection, "SELECT to_regclass(%s)", (name,)) is not None:
-                run(connection, sql.SQL(grant))
-
-
-PUBLIC_GRANTS = """
-SELECT format('%I.%I', n.nspname, c.relname),
-       format('GRANT %s ON %s %I.%I TO PUBLIC', a.privilege_type,
-              CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname)
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-CROSS JOIN LATERAL aclexplode(c.relacl) a
-WHERE a.grantee = 0 AND c.relkind IN ('r', 'S', 'v', 'm') AND {user}
-UNION ALL
-SELECT format('%I.%I', n.nspname, c.relname),
-       format('GRANT %s (%I) ON TABLE %I.%I TO PUBLIC', a.privilege_type, t.attname,
-              n.nspname, c.relname)
-FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(t.attacl) a
-WHERE a.grantee = 0 AND c.relkind IN ('r', 'v', 'm') AND {user}
-"""
+        for grant in found:
+            name = grant.identifier.as_string(connection)
+            known = value(connection, "SELECT to_regclass(%s)", (name,)) is not None
+            if known and grant.grantee == catalog_grants.PUBLIC:
+                run(connection, grant.statement)
 
 
 @effect(Effect.MARK_SEEDED)

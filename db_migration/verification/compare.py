@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from db_migration import catalog
+from db_migration import catalog, catalog_grants
 from db_migration.context import Context
 from db_migration.following import sequences
 from db_migration.postgres import Connection, rows
@@ -57,22 +57,6 @@ FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {user} AND NO
     SELECT FROM pg_depend x WHERE x.objid = p.oid AND x.deptype = 'e')
 """
 
-GRANTS = """
-SELECT n.nspname || '.' || c.relname,
-       CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END,
-       a.privilege_type
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-CROSS JOIN LATERAL aclexplode(c.relacl) a
-WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm') AND a.grantee <> c.relowner AND {user}
-UNION ALL
-SELECT n.nspname || '.' || c.relname || '.' || t.attname,
-       CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END,
-       a.privilege_type
-FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(t.attacl) a
-WHERE c.relkind IN ('r', 'p', 'v', 'm') AND a.grantee <> c.relowner AND {user}
-"""
-
 
 def rights(source: Connection, mirror: Connection, context: Context) -> list[str]:
     """Name what does not belong to Airbyte's role, and every grant that the source does not have.
@@ -86,8 +70,10 @@ def rights(source: Connection, mirror: Connection, context: Context) -> list[str
         for kind, name, who in sorted(rows(mirror, sql.SQL(OWNERS).format(user=user)))
         if who != owner
     ]
-    grants = sql.SQL(GRANTS).format(user=user)
-    there, here = set(rows(source, grants)), set(rows(mirror, grants))
+    there, here = (
+        {(grant.name, grant.grantee, grant.privilege) for grant in catalog_grants.grants(side)}
+        for side in (source, mirror)
+    )
     found += [
         f"table {name}: {privilege} granted to {who} only on the mirror"
         for name, who, privilege in sorted(here - there)
@@ -95,6 +81,6 @@ def rights(source: Connection, mirror: Connection, context: Context) -> list[str
     found += [
         f"table {name}: {privilege} granted to {who} only on the source"
         for name, who, privilege in sorted(there - here)
-        if who == "PUBLIC"
+        if who == catalog_grants.PUBLIC
     ]
     return found
