@@ -79,9 +79,13 @@ class Endpoint:
         try:
             yield connection
         except psycopg.errors.DiskFull as error:
-            raise NoRoomError(self.label, str(error.diag.message_primary)) from None
+            raise self.no_room(error) from None
         finally:
             connection.close()
+
+    def no_room(self, error: psycopg.errors.DiskFull) -> NoRoomError:
+        """Say that it is this server's disk that is full."""
+        return NoRoomError(self.label, str(error.diag.message_primary))
 
     def _shut(self, said: str) -> UnreachableError:
         """Say why nobody gets in; a password is mended elsewhere than a tunnel."""

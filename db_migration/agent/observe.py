@@ -14,7 +14,7 @@ from db_migration.agent import observe_source, observe_working, plan, state
 from db_migration.agent.memory import Memory
 from db_migration.config import Mode
 from db_migration.context import Context
-from db_migration.errors import MigrationError, NoRoomError, UnreachableError
+from db_migration.errors import MigrationError, UnreachableError
 from db_migration.following import marks, sequences
 from db_migration.journal import Journal
 from db_migration.postgres import Connection, Endpoint, row, run, value
@@ -256,5 +256,5 @@ def no_room(context: Context, connection: Connection) -> MigrationError | None:
             run(connection, "SET LOCAL work_mem = '64kB'")
             value(connection, "SELECT count(*) FROM generate_series(1, 200000)")
     except psycopg.errors.DiskFull as error:
-        return NoRoomError(context.mirror.label, str(error.diag.message_primary))
+        return context.mirror.no_room(error)
     return None

@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from db_migration.context import Context
-from db_migration.errors import NoRoomError, UnreachableError
+from db_migration.errors import UnreachableError
 from db_migration.postgres import Connection, run, until, value
 from db_migration.seeding.plan import Job, Schedule
 from db_migration.seeding.progress import Progress
@@ -245,17 +245,21 @@ class Crew:
                 with self._changed:
                     schedule.done(job)
                     self._changed.notify_all()
-        except BaseException as error:
-            full = isinstance(error, psycopg.errors.DiskFull)
+        except psycopg.errors.DiskFull as error:
             # Named here: further out it would pass for the source's, whose snapshot is open there.
-            label = self._context.seed.label
-            self._failures.append(NoRoomError(label, str(error).splitlines()[0]) if full else error)
-            self.ended.set()
+            self._fail(self._context.seed.no_room(error))
+        except BaseException as error:
+            self._fail(error)
         finally:
             worker.close()
             with self._changed:
                 self._working -= 1
                 self._changed.notify_all()
+
+    def _fail(self, error: BaseException) -> None:
+        """Keep the error, and have the rest not begun."""
+        self._failures.append(error)
+        self.ended.set()
 
     def _next(self, schedule: Schedule) -> Job | None:
         """Wait for a job that may start; None when there will be none."""
