@@ -139,9 +139,9 @@ def search(
     )
 
 
-DOCKERS_OWN = re.compile(r"tmp/runc-process\d+")
-"""The environment of a process that Docker is about to start in a container, as `inspect` shows it,
-which is searched; a host that is killed in that moment leaves the file.
+STARTING = re.compile(r"tmp/runc-process\d+")
+"""Where Docker keeps the environment of a process that it is about to start in a container: a host
+that is killed in that moment leaves the file.
 """
 
 
@@ -223,8 +223,10 @@ def host_files(host: Host, folders: Iterable[str] = HOST_FOLDERS) -> Iterator[Pl
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         for member in archive:
             content = archive.extractfile(member) if member.isreg() else None
-            if content is not None and not DOCKERS_OWN.fullmatch(member.name):
+            if content is not None:
                 name = f"hostfile:{host.name}:{member.mode:04o}:/{member.name}"
+                if STARTING.fullmatch(member.name):
+                    name = f"environ:{host.name}/{member.name}"
                 yield Place(name, content.read())
 
 

@@ -132,6 +132,17 @@ def test_files_of_a_host_are_read_with_their_modes(tmp_path: Path) -> None:
     assert list(host_files(HERE, folders[1:])) == []
 
 
+def test_what_docker_is_about_to_start_counts_as_an_environment() -> None:
+    """Where a process may have the secret, its environment may lie when its host is killed."""
+    place = Path(f"/tmp/runc-process{os.getpid()}")
+    place.write_text(SECRET)
+    try:
+        (hit,) = search(host_files(HERE, [str(place)]), PLANTED).hits
+    finally:
+        place.unlink()
+    assert hit.place == f"environ:here{place}"
+
+
 def test_tables_and_catalogs_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret").write_text(SECRET)
     fake(
