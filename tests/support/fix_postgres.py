@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -232,7 +232,9 @@ def make_server(home: Path, major: int, user: str) -> PgServer:
     return server
 
 
-def _session_server(major: int, user: str) -> Iterator[PgServer]:
+@contextmanager
+def own_server(major: int, user: str) -> Iterator[PgServer]:
+    """Make a server, and remove it in the end."""
     home = Path(tempfile.mkdtemp(prefix=f"pg{major}-"))
     home.chmod(0o755)
     try:
@@ -248,19 +250,22 @@ def _session_server(major: int, user: str) -> Iterator[PgServer]:
 @pytest.fixture(scope="session")
 def pg13() -> Iterator[PgServer]:
     """PostgreSQL 13 with the superuser `docker`, like compose's `airbyte-db`."""
-    yield from _session_server(13, "docker")
+    with own_server(13, "docker") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
 def pg17() -> Iterator[PgServer]:
     """PostgreSQL 17 with the superuser `postgres`, like core-worker-01."""
-    yield from _session_server(17, "postgres")
+    with own_server(17, "postgres") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
 def pg17_too() -> Iterator[PgServer]:
     """Another PostgreSQL 17, like the intermediary."""
-    yield from _session_server(17, "postgres")
+    with own_server(17, "postgres") as found:
+        yield found
 
 
 def _without_slots(connection: psycopg.Connection[Any]) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.support.disk import server_on_a_small_disk
 from tests.support.fault_world import FaultWorld
 from tests.support.faults import FAULTS, Fault
-from tests.support.fix_postgres import make_server
+from tests.support.fix_postgres import own_server
 
 MOST_AT_ONCE = 3
 LATEST_START_SECONDS = 1.5
@@ -66,10 +66,7 @@ def run_round(world: FaultWorld, seed: int, number: int) -> str:
 def worlds(folder: Path) -> Iterator[FaultWorld]:
     """Two servers of their own (the target on a small disk), a tunnel, an agent and a load."""
     with ExitStack() as opened:
-        home = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="pg13-faults-")))
-        home.chmod(0o755)
-        source = make_server(home, 13, "docker")
-        opened.callback(source.kill)
+        source = opened.enter_context(own_server(13, "docker"))
         target, disk = opened.enter_context(
             server_on_a_small_disk(17, "postgres", SMALL_DISK_MEGABYTES)
         )
