@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -88,24 +89,27 @@ class Load:
 
 
 STATEMENTS = (
-    "INSERT INTO jobs (scope, status) VALUES ('load', 'pending')",
-    "UPDATE jobs SET status = 'running' WHERE id = (SELECT max(id) FROM jobs)",
-    "INSERT INTO stream_reset (stream_name) VALUES ('load')",
-    "UPDATE stream_reset SET created_at = now() WHERE stream_name = 'load'",
-    "DELETE FROM stream_reset WHERE stream_name = 'load'",
-    "INSERT INTO actor_definition_workspace_grant VALUES (gen_random_uuid(), NULL)",
-    "DELETE FROM actor_definition_workspace_grant",
+    "INSERT INTO jobs (scope, status) VALUES (%(writer)s, 'pending')",
+    "UPDATE jobs SET status = 'running' WHERE scope = %(writer)s AND status = 'pending'",
+    "INSERT INTO stream_reset (stream_name) VALUES (%(writer)s)",
+    "UPDATE stream_reset SET created_at = now() WHERE stream_name = %(writer)s",
+    "DELETE FROM stream_reset WHERE stream_name = %(writer)s",
+    "INSERT INTO actor_definition_workspace_grant VALUES (%(id)s, NULL)",
+    "DELETE FROM actor_definition_workspace_grant WHERE definition_id = %(id)s",
 )
+"""Each writer changes rows of its own: two that met on a row could deadlock without any of us."""
 
 
 def write(scenario: Scenario, ended: threading.Event, found: Load) -> None:
+    own = uuid.uuid4()
+    values = {"writer": f"load-{own}", "id": own}
     with scenario.source.connect("airbyte") as prod:
         prod.execute("SET lock_timeout = '5s'")
         while not ended.is_set():
             for statement in STATEMENTS:
                 before = time.monotonic()
                 try:
-                    prod.execute(statement)
+                    prod.execute(statement, values)
                 except psycopg.Error as error:
                     found.failed.append(f"{statement}: {error}")
                 found.slowest = max(found.slowest, time.monotonic() - before)
