@@ -17,6 +17,7 @@ from db_migration.context import over_ssh
 from db_migration.cutover import cutover
 from db_migration.cutover import report as cutover_report
 from db_migration.errors import ConfigError, DeadlinePassedError
+from db_migration.failback.failback import failback
 from db_migration.failover.failover import Failover
 from db_migration.failover.plan import Kind
 from db_migration.rebuild import rebuild
@@ -34,11 +35,20 @@ HostIsDown = Annotated[
     ),
 ]
 
+Drain = Annotated[
+    DrainPolicy | None,
+    typer.Option(help="What to do about syncs that still run after the time to drain."),
+]
+DrainSeconds = Annotated[
+    float | None, typer.Option(min=1, help="How long running syncs may take to end.")
+]
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("cutover")(cutover_command)
     app.command("failover")(failover_command)
+    app.command("failback")(failback_command)
     app.command("rebuild")(rebuild_command)
     app.command("idle")(idle_command)
 
@@ -52,13 +62,8 @@ def cutover_command(  # noqa: PLR0913 - each is an option
     leave: Annotated[
         bool, typer.Option("--leave", help="Only refuse while an abctl is prod (for a destroy).")
     ] = False,
-    drain: Annotated[
-        DrainPolicy | None,
-        typer.Option(help="What to do about syncs that still run after the time to drain."),
-    ] = None,
-    drain_seconds: Annotated[
-        float | None, typer.Option(min=1, help="How long running syncs may take to end.")
-    ] = None,
+    drain: Drain = None,
+    drain_seconds: DrainSeconds = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -117,17 +122,39 @@ def failover_command(
     """
     with reported(as_json):
         run = Failover(configuration.load(config), down=frozenset(host_is_down or ()))
-        if dry_run:
-            _print_plan(run, as_json)
-            return
-        if not as_json:
-            _say_plan(run)
-        try:
-            run.run()
-        except DeadlinePassedError:
-            _print_report(run, as_json)
-            raise
+        _carry_out(run, dry_run=dry_run, as_json=as_json)
+
+
+def failback_command(
+    config: ConfigPath = DEFAULT,
+    drain: Drain = None,
+    drain_seconds: DrainSeconds = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring prod back home after a failover, once everything answers again; no row is lost.
+
+    Syncs drain, the active Airbyte is stopped, the copy at home applies all that is left and is
+    promoted, prod starts there. Run `rebuild` before it and after it.
+    """
+    with reported(as_json):
+        run = failback(_with_drain(configuration.load(config), drain, drain_seconds))
+        _carry_out(run, dry_run=dry_run, as_json=as_json)
+
+
+def _carry_out(run: Failover, *, dry_run: bool, as_json: bool) -> None:
+    """Say what is to be done and do it, or only say it."""
+    if dry_run:
+        _print_plan(run, as_json)
+        return
+    if not as_json:
+        _say_plan(run)
+    try:
+        run.run()
+    except DeadlinePassedError:
         _print_report(run, as_json)
+        raise
+    _print_report(run, as_json)
 
 
 def _print_plan(run: Failover, as_json: bool) -> None:

@@ -23,7 +23,8 @@ from db_migration.errors import BlockedError, MigrationError
 from db_migration.failover import plan as failover_plan
 from db_migration.failover import steps
 from db_migration.failover.look import JOURNAL, UNFINISHED, InstanceHost, look
-from db_migration.failover.plan import Kind
+from db_migration.failover.plan import Kind, Plan
+from db_migration.failover.state import Observed
 from db_migration.failover.steps import Report, Task
 from db_migration.journal import Journal, try_lock
 from db_migration.postgres import rows, until, value
@@ -45,6 +46,8 @@ class Step:
     name: str
     text: str
     act: Callable[[Task], object]
+    changes: bool = True
+    """Whether it leaves something unfinished when it is interrupted."""
 
 
 class Failover:
@@ -56,12 +59,13 @@ class Failover:
         *,
         down: frozenset[str] = frozenset(),
         instance_host: InstanceHost = over_ssh,
+        decide: Callable[[Observed], Plan] = failover_plan.decide,
     ) -> None:
         """Observe and decide; raises BlockedError where nothing may be done."""
         self._down = down
         started = time.monotonic()
         seen = look(config, instance_host, down)
-        self.plan = failover_plan.decide(seen)
+        self.plan = decide(seen)
         self.report = Report(self.plan, started)
         self.report.seconds["observe"] = time.monotonic() - started
         silent = {server.name for server in seen.servers if not server.answers}
@@ -75,6 +79,10 @@ class Failover:
     def missing_words(self) -> list[str]:
         """Hosts of which the operator still has to say that they are down."""
         return [host for host in self.plan.words if host not in self._down]
+
+    @property
+    def _verb(self) -> str:
+        return "failback" if self.plan.kind is Kind.RETURN else "failover"
 
     @property
     def command(self) -> str:
@@ -99,6 +107,8 @@ class Failover:
                 Step("promote", f"make the mirror of {to} its live database", steps.promote),
                 Step("stop", f"wait until {names} is stopped", self._wait_until_stopped),
             ]
+        if plan.kind is Kind.RETURN:
+            found = self._way_home()
         if plan.moves:
             text = f"record epoch {plan.then.epoch}: {name} on {to}"
             found.append(Step("epoch", text, steps.record))
@@ -108,6 +118,23 @@ class Failover:
             Step("others", f"set {', '.join(plan.others) or 'nobody'} `stopped`", steps.set_others),
             Step("activate", f"activate {name} on {to}", steps.activate),
             Step("prove", "touch every active connection, prove each scheduled", steps.prove),
+        ]
+
+    def _way_home(self) -> list[Step]:
+        """Return how a living prod comes to a halt without a row or a sync lost."""
+        plan = self.plan
+        to, names = plan.then.database, ", ".join(plan.stop)
+        found = [
+            Step("drain", "wait until no sync runs", steps.drain, changes=False),
+            Step("stop", f"stop {names}", steps.stop),
+            Step("shut out", "let nobody in meanwhile", steps.shut_out),
+        ]
+        if plan.keeps:
+            return found
+        return [
+            *found,
+            Step("catch up", f"wait until {to} has applied everything", steps.catch_up),
+            Step("promote", f"make the mirror of {to} its live database", steps.promote),
         ]
 
     def run(self) -> Report:
@@ -121,8 +148,9 @@ class Failover:
             lock_all(held, self._task.config.servers, self.plan.now)
             journal.open()
             self._keep_feeds_still(held)
-            journal.intend(UNFINISHED, on=True)
             for step in todo:
+                if step.changes:
+                    journal.intend(UNFINISHED, on=True)
                 self._carry_out(step, journal)
             journal.intend(UNFINISHED, on=False)
         return self.report
@@ -136,12 +164,12 @@ class Failover:
             self._stopping.result()
 
     def _carry_out(self, step: Step, journal: Journal) -> None:
-        log.info("failover", step=step.name, what=step.text)
+        log.info(self._verb, step=step.name, what=step.text)
         seen = {"seen": list(self.plan.evidence)}
         journal.event(step.name, "started", step.text, seen)
         before = time.monotonic()
         try:
-            with _speaking(step):
+            with _speaking(self._verb, step):
                 step.act(self._task)
         except (MigrationError, psycopg.Error) as error:
             journal.event(step.name, "failed", status.short(error)[:500])
@@ -166,7 +194,7 @@ class Failover:
         and does no harm: what it stops it starts again, in the rendering of the new epoch.
         """
         for server in self._task.config.servers:
-            needed = self.plan.kind is Kind.PROMOTE and server.name == self._task.server.name
+            needed = not self.plan.keeps and server.name == self._task.server.name
             seconds = FEED_LOCK_SECONDS if needed else FEED_ASK_SECONDS
             connection = held.enter_context(servers.control(server).connect())
             if value(connection, "SELECT to_regclass('migration.feed') IS NULL"):
@@ -178,7 +206,7 @@ class Failover:
 
 
 @contextmanager
-def _speaking(step: Step) -> Iterator[None]:
+def _speaking(verb: str, step: Step) -> Iterator[None]:
     """Say every few seconds that a long step is still under way: abctl may take minutes."""
     ended = threading.Event()
 
@@ -186,7 +214,7 @@ def _speaking(step: Step) -> Iterator[None]:
         seconds = 0.0
         while not ended.wait(PROGRESS_SECONDS):
             seconds += PROGRESS_SECONDS
-            log.info("failover", step=step.name, still_after_seconds=seconds)
+            log.info(verb, step=step.name, still_after_seconds=seconds)
 
     thread = threading.Thread(target=speak, daemon=True)
     thread.start()

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     START = "start"
     ATTACH = "attach"
     PROMOTE = "promote"
+    RETURN = "failback"
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,18 @@ from typing import Any
 
 import structlog
 
-from db_migration.airbytes import connections
+from db_migration import catalog
+from db_migration.airbytes import connections, jobs
+from db_migration.airbytes import drain as draining
+from db_migration.airbytes.api import cancel_job
+from db_migration.airbytes.jobs import OpenJob
 from db_migration.config import Config, InstanceConfig, ServerConfig, slot_name
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, DeadlinePassedError, MigrationError
 from db_migration.failover.look import InstanceHost
-from db_migration.failover.plan import REASON, Plan
+from db_migration.failover.plan import Plan
 from db_migration.failover.state import COMPOSE
-from db_migration.postgres import row, run, until
+from db_migration.postgres import become, row, run, until, value
 from db_migration.sides import admission, epoch, fences, hosts, promotion, servers
 from db_migration.sides.hosts import InstanceStatus
 
@@ -168,9 +172,58 @@ def apply_received(task: Task) -> None:
             )
 
 
+def drain(task: Task) -> None:
+    """Let the jobs of a living prod end, as the configuration says."""
+    how = task.config.cutover
+    live, active = task.config.server(task.plan.now.database), task.instance(task.plan.now.airbyte)
+    if how is None or live is None:
+        return
+
+    def look() -> list[OpenJob]:
+        with (
+            servers.at(live, live.database).connect() as connection,
+            become(connection, live.owner_role),
+        ):
+            return jobs.still_open(connection)
+
+    def cancel(job: OpenJob) -> None:
+        cancel_job(active, job.job)
+
+    means = draining.Means(look, cancel, lambda said: log.info("failback", text=said))
+    for left in draining.drain(means, how.drain_seconds, how.drain):
+        log.warning("not drained, and ended by the stop", job=str(left))
+
+
+def catch_up(task: Task) -> None:
+    """Wait until the mirror has confirmed all that the live database holds; nobody writes there.
+
+    A mirror without its subscription was let go of by an earlier life, which had waited.
+    """
+    live = task.config.server(task.plan.now.database)
+    if live is None:
+        raise AssertionError(task.plan)
+    seconds, slot = task.config.catch_up_seconds, slot_name(task.server.name)
+    with servers.control(task.server).connect() as connection:
+        if not catalog.follows(connection, slot):
+            return
+    behind = (
+        "SELECT confirmed_flush_lsn < %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s"
+    )
+    with servers.control(live).connect() as connection:
+        end = value(connection, "SELECT pg_current_wal_lsn()::text")
+        if not until(lambda: value(connection, behind, (end, slot)) is False, seconds, every=0.005):
+            raise DeadlinePassedError(
+                found=f"{task.server.name} has not applied everything after {seconds:g} s",
+                needed="a mirror that follows",
+                way_out="look at `db-migration status` there, then repeat; or take it back: "
+                f"`db-migration failover` starts {task.plan.now.airbyte} again",
+            )
+
+
 def promote(task: Task) -> None:
     """Make the mirror the live database."""
-    promotion.promote(task.config, task.server.name, task.plan.then.epoch, REASON)
+    then = task.plan.then
+    promotion.promote(task.config, task.server.name, then.epoch, then.reason)
 
 
 def record(task: Task) -> None:

@@ -4,6 +4,8 @@ What a host believes lies in files, so that a failover that is killed finds it a
 live in the test's process, each as long as its host lives and says that it runs.
 """
 
+# size: one world, its hosts, and what may befall them
+
 from __future__ import annotations
 
 import fcntl
@@ -15,9 +17,10 @@ from typing import Any
 
 import psycopg
 
-from db_migration.config import InstanceConfig
+from db_migration.config import CutoverConfig, InstanceConfig
 from db_migration.context import Context
 from db_migration.errors import UnreachableError
+from db_migration.failback.failback import failback
 from db_migration.failover.failover import Failover
 from db_migration.failover.steps import Report
 from db_migration.following import marks
@@ -262,6 +265,11 @@ class CrashWorld(Deployment):
 
     def observe(self, *down: str, here: str = KEEPER) -> Failover:
         return Failover(self.config(here), down=frozenset(down), instance_host=self.host)
+
+    def failback(self, *, here: str = KEEPER) -> Failover:
+        home = CutoverConfig(database=INTERMEDIARY, airbyte=NEW, drain_seconds=self.drain_seconds)
+        config = self.config(here).model_copy(update={"cutover": home})
+        return failback(config, instance_host=self.host)
 
     def rehearsal(self, *, here: str = KEEPER) -> rehearse.Rehearsal:
         config = self.config(here)

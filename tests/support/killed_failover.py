@@ -1,7 +1,7 @@
 """A process that starts failovers and rebuilds, and kills each with SIGKILL where it is told.
 
 Run as ``python -m tests.support.killed_failover FOLDER HERE PROD INTERMEDIARY KEEPER``; requests
-and answers as in `tests.support.killed_agent`. An action is `rebuild`, `rehearse`, or
+and answers as in `tests.support.killed_agent`. An action is `failback`, `rebuild`, `rehearse`, or
 `failover HOST…` with the hosts of which the operator says that they are down.
 """
 
@@ -40,6 +40,8 @@ def main() -> None:
             return world.rehearsal(here=here).run()
         if verb == "rebuild":
             return world.rebuild(here=here)
+        if verb == "failback":
+            return world.failback(here=here).run()
         return world.failover(*down, here=here)
 
     serve(act)

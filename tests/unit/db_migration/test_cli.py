@@ -15,7 +15,7 @@ from db_migration.cli.app import app
 
 ROOT = Path(__file__).parents[3]
 FEEDS = ("preflight", "prepare", "run", "status", "history", "verify", "release")
-SIDES = ("cutover", "failover", "rebuild", "idle")
+SIDES = ("cutover", "failover", "failback", "rebuild", "idle")
 VERBS = (*FEEDS, *SIDES)
 
 

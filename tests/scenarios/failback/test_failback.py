@@ -1,0 +1,105 @@
+"""After a failover prod goes home as planned: nothing is lost, nobody writes twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from db_migration.effects import Effect
+from db_migration.errors import BlockedError
+from db_migration.failover.plan import Kind
+from db_migration.sides.epoch import Epoch
+from tests.support.crash_world import CrashWorld
+from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
+from tests.support.fix_postgres import PgServer, wait_for
+from tests.support.killed_agent import Life
+from tests.support.timeouts import FOLLOW
+
+HOME = Epoch(3, INTERMEDIARY, NEW, "failback")
+
+
+def syncs_end(world: CrashWorld, live: PgServer) -> None:
+    """What a failover has started in this world does not end by itself."""
+    world.writing.clear()
+    live.sql("UPDATE jobs SET status = 'succeeded' WHERE status = 'running'", database="airbyte")
+    world.until_written()
+
+
+def away(world: CrashWorld) -> None:
+    """Host and database of prod die one after the other; everything is repaired, under load."""
+    world.until_caught_up()
+    world.kill(INTERMEDIARY)
+    world.failover()
+    world.bring_back(INTERMEDIARY)
+    world.rebuild()
+    syncs_end(world, world.keeper)
+
+
+def test_the_airbyte_goes_home(v2: CrashWorld) -> None:
+    v2.kill("prod")
+    v2.failover("prod")
+    v2.bring_back("prod")
+    v2.rebuild()
+    with pytest.raises(BlockedError, match=r"job\(s\) still run after 2 s: connection"):
+        v2.failback().run()
+    syncs_end(v2, v2.intermediary)
+    report = v2.failback().run()
+    assert report.plan.then == HOME
+    assert report.as_dict()["rpo"]["rows"] == 0
+    assert v2.instances()[REPLICA]["rendering"] == "stopped"
+    v2.assert_lives(v2.intermediary, HOME)
+    v2.rebuild()
+    assert v2.instances()[REPLICA]["rendering"] == f"standby-{KEEPER}"
+
+
+def test_the_database_goes_home_under_load(v2: CrashWorld) -> None:
+    away(v2)
+    report = v2.failback().run()
+    assert report.plan.then == HOME
+    v2.assert_lives(v2.intermediary, HOME)
+    assert len(set(v2.acknowledged_ids)) == len(v2.acknowledged_ids)
+    v2.rebuild()
+    v2.until_equal((v2.intermediary, "airbyte"), (v2.keeper, "airbyte_mirror"))
+    assert v2.failback().plan.kind is Kind.NOTHING
+
+
+def test_what_is_not_repaired_yet_is_named(v2: CrashWorld) -> None:
+    v2.until_caught_up()
+    v2.kill(INTERMEDIARY)
+    v2.failover()
+    with pytest.raises(BlockedError, match="server intermediary does not let us in"):
+        v2.failback()
+    v2.bring_back(INTERMEDIARY)
+    with pytest.raises(BlockedError, match="server intermediary: its mirror is not complete") as no:
+        v2.failback()
+    assert "db-migration rebuild" in no.value.way_out
+    v2.rebuild()
+    v2.kill("prod")
+    with pytest.raises(BlockedError, match=f"host prod of {NEW} does not answer"):
+        v2.failback()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
+    away(v2)
+    for effect in (
+        Effect.FENCE_AIRBYTE,
+        Effect.ADMIT,
+        Effect.OPEN_PROMOTED,
+        Effect.ADVANCE_EPOCH,
+        Effect.ACTIVATE_AIRBYTE,
+    ):
+        killer("failback", effect, when)
+    v2.failback().run()
+    v2.assert_lives(v2.intermediary, HOME)
+
+
+def test_killed_and_taken_back(v2: CrashWorld, killer: Life) -> None:
+    """Who does not want to go on has `failover` start what was stopped."""
+    away(v2)
+    killer("failback", Effect.FENCE_AIRBYTE, "after")
+    assert v2.observe().plan.kind is Kind.START
+    v2.failover()
+    there = v2.observe().plan.now
+    assert (there.database, there.airbyte) == (KEEPER, NEW)
+    v2.assert_lives(v2.keeper, there)
+    wait_for(lambda: v2.observe().plan.kind is Kind.NOTHING, FOLLOW)
