@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import Deployment
@@ -27,7 +26,6 @@ def scenario(
     The source is filled by the `setup.sql` beside the test, or else by the common one and by what
     the test's `additions.sql` adds to it.
     """
-    structlog.reset_defaults()  # a test of the command line may have left it with a closed stderr
     found = Scenario(pg13, pg17, tmp_path)
     own, additions = (request.path.with_name(f"{name}.sql") for name in ("setup", "additions"))
     filling = own if own.exists() else COMMON
@@ -44,7 +42,6 @@ def deployment(
     pg13: PgServer, pg17: PgServer, pg17_too: PgServer, tmp_path: Path
 ) -> Iterator[Deployment]:
     """Prod's server, both of ours as Pulumi leaves them, and nobody at work yet."""
-    structlog.reset_defaults()
     found = Deployment(pg13, pg17_too, pg17, tmp_path)
     found.reset()
     try:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.scenarios.conftest import COMMON
 from tests.support.fix_postgres import PgServer
@@ -17,7 +16,6 @@ from tests.support.scenario import Scenario
 def followed(
     pg13: PgServer, pg17: PgServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Scenario]:
-    structlog.reset_defaults()
     found = Scenario(pg13, pg17, tmp_path_factory.mktemp("followed"))
     found.settings["feeds.0.sequence_margin"] = 1_000_000  # no agent runs meanwhile to move them
     additions = Path(__file__).with_name("additions.sql").read_text()

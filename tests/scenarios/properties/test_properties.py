@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, Phase, given, note, settings
 
 from db_migration.verification import pause as verify_pause
@@ -38,8 +37,6 @@ drawn = settings(
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[PgServer, PgServer], Scenario]:
-    structlog.reset_defaults()
-
     def make(source: PgServer, target: PgServer) -> Scenario:
         return Scenario(source, target, tmp_path_factory.mktemp("properties"))
 

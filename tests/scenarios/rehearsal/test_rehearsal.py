@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from db_migration.effects import Effect
 from db_migration.errors import BlockedError
@@ -37,7 +36,6 @@ KILLED_AT = (
 
 
 def start(world: CrashWorld) -> CrashWorld:
-    structlog.reset_defaults()
     world.start_v1()
     world.prod.sql(MORE, database="airbyte")
     wait_for(lambda: secrets(world.keeper) == 4, FOLLOW)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import structlog
 
 from tests.conformance.harness import Airbyte
 from tests.conformance.installation import Installation
@@ -35,7 +34,6 @@ def installed(
 @pytest.fixture
 def live(installed: tuple[Airbyte, Installation], pg17: PgServer, tmp_path: Path) -> Iterator[Live]:
     """No workflow, no job, no worker yet; every basic schedule is overdue."""
-    structlog.reset_defaults()
     found = Live(pg17, tmp_path, *installed)
     found.forget_workflows()
     found.slow_down(100, 0)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from db_migration.agent.agent import Agent
 from db_migration.agent.plan import Step
@@ -66,7 +65,6 @@ class Snapshots:
 
 
 def fresh(pg13: PgServer, pg17: PgServer, folder: Path) -> Snapshots:
-    structlog.reset_defaults()
     scenario = Scenario(pg13, pg17, folder)
     additions = Path(__file__).with_name("additions.sql").read_text()
     scenario.reset(COMMON.read_text() + additions, wal_level="replica")

@@ -7,7 +7,6 @@ import threading
 from typing import Any
 
 import pytest
-import structlog
 from prometheus_client import parser
 
 from db_migration.config import HttpConfig
@@ -48,7 +47,6 @@ def of_feed(found: dict[Any, float], name: str, **labels: str) -> float:
 
 @pytest.fixture
 def board() -> Board:
-    structlog.reset_defaults()  # a test of the command line may have left it with a closed stderr
     found = Board()
     found.join("a")
     found.show("a", FOLLOWING)

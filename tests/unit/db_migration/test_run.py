@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from db_migration.agent.agent import Agent
 from db_migration.cli import run as cli_run
@@ -17,7 +16,6 @@ from tests.support import timeouts
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    structlog.reset_defaults()  # a test of the command line may have left it with a closed stderr
     (tmp_path / "password").write_text("planted-password")
     login = {"user": "airbyte_migration", "password_file": str(tmp_path / "password")}
     at = {"host": "127.0.0.1", "port": 1}

@@ -6,7 +6,6 @@ import io
 import json
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -21,12 +20,8 @@ PLANTED = "planted-p@ss 'w\\ord"
 
 
 @pytest.fixture(autouse=True)
-def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrecy, "_known", set())
-    before = threading.excepthook
-    yield
-    threading.excepthook = before
-    structlog.reset_defaults()
 
 
 @pytest.fixture
