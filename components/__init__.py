@@ -12,17 +12,18 @@ from components.db_migration import (
     OperatorTools,
     OperatorToolsArgs,
 )
-from components.db_migration_config import (
+from components.guard import GuardArgs, guard
+from components.host import Host, HostArgs, Script, Ssh
+from components.intermediary import Intermediary
+from components.landscape import (
     AbctlInstance,
     Active,
     ComposeInstance,
     CutOver,
     FeedArgs,
     Landscape,
+    Schedules,
 )
-from components.guard import GuardArgs, guard
-from components.host import Host, HostArgs, Script, Ssh
-from components.intermediary import Intermediary
 from components.postgres_server import PostgresServer, PostgresServerArgs, ServerKind
 from components.prod_path import ComposeSource
 from components.script_container import execute
@@ -55,6 +56,7 @@ __all__ = [
     "PostgresServer",
     "PostgresServerArgs",
     "ProdMode",
+    "Schedules",
     "Script",
     "ServerKind",
     "Ssh",

@@ -10,8 +10,8 @@ from pulumi_command import remote
 from components import containers, prod_path, script_container
 from components.containers import Place
 from components.database_server import DatabaseServer
-from components.db_migration_config import FeedArgs, Landscape, Viewpoint
 from components.host import Host, Script
+from components.landscape import FeedArgs, Landscape, Viewpoint
 from components.prod_path import ComposeSource
 from components.script_container import Folder, Station
 

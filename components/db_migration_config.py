@@ -2,10 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
-
-import pulumi
 
 from airbyte import chart_secrets, compose
 from components.airbyte_databases import (
@@ -18,6 +16,14 @@ from components.airbyte_databases import (
 )
 from components.database_server import DatabaseServer, Endpoint
 from components.host import Host
+from components.landscape import (
+    AbctlInstance,
+    ComposeInstance,
+    CutOver,
+    FeedArgs,
+    Landscape,
+    Viewpoint,
+)
 
 FOLDER = "/etc/db-migration"
 KNOWN_HOSTS_FILE = f"{FOLDER}/known_hosts"
@@ -26,97 +32,6 @@ PROD = "prod"
 """Name of compose's database: a source only."""
 METRICS_PORT = 19187
 """On the loopback of the host: /metrics, /healthz, /readyz. Not 9187: postgres_exporter's."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeedArgs:
-    """One continuous copy, as the settings want it."""
-
-    name: str
-    source: str
-    """`prod`, or the name of a database server."""
-    target: str
-    """Name of the target server; the slot on the source is called after it."""
-    mode: str
-    allow_source_restart: bool
-    snapshot_interval_seconds: int
-    """How often a copy is taken where prod's changes can not be followed."""
-    refresh_hours: float
-    verify_every_seconds: int
-    ready_seconds: int
-    """How long `pulumi up` waits until the feed follows and is verified."""
-    rehearse_every_seconds: int | None = None
-    """None: a rehearsal is held when somebody asks for one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComposeInstance:
-    """The Airbyte of Docker Compose, on its own database."""
-
-    name: str
-    host: Host
-
-
-@dataclass(frozen=True, kw_only=True)
-class AbctlInstance:
-    """An Airbyte that runs on whichever server lets its role in."""
-
-    name: str
-    host: Host
-    port: int
-    role: str
-    client_secret: pulumi.Input[str]
-
-    @property
-    def client_secret_file(self) -> str:
-        """Return the path below the folder."""
-        return f"secrets/{self.name}-client"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Active:
-    """Which Airbyte works, and on which database."""
-
-    database: str
-    airbyte: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class CutOver:
-    """What the planned move ends in."""
-
-    to: Active
-    drain_seconds: int
-    """How long running syncs may take to end."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Landscape:
-    """The whole deployment, as every script container is told it."""
-
-    deployment: str
-    servers: Sequence[DatabaseServer]
-    compose: ComposeInstance
-    abctl: Sequence[AbctlInstance]
-    """The standby comes last."""
-    cut_over: CutOver | None
-
-    @property
-    def commanded(self) -> list[Host]:
-        """Hosts with an Airbyte, each once: what the agents stop, start and activate."""
-        hosts = [self.compose.host, *(instance.host for instance in self.abctl)]
-        return list({host.name: host for host in hosts}.values())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Viewpoint:
-    """Where a script container stands."""
-
-    host: Host
-    server: DatabaseServer | None
-    """The server beside it, whose copy it makes."""
-    prod: Endpoint | None
-    """Compose's database at the near end of the tunnel."""
 
 
 def known_hosts(hosts: Sequence[Host]) -> str:
@@ -139,16 +54,11 @@ def render(landscape: Landscape, here: Viewpoint, feeds: Sequence[FeedArgs]) -> 
         "feeds": [_feed(feed, landscape, here) for feed in feeds],
         "servers": [_server(server, here) for server in landscape.servers],
         "instances": [
-            {
-                "name": landscape.compose.name,
-                "kind": "compose",
-                "host": landscape.compose.host.name,
-                "database": PROD,
-                "host_control": _host_control(landscape.compose.host),
-            },
+            _compose(landscape.compose),
             *(_abctl(instance) for instance in landscape.abctl),
         ],
         "initial": {"database": PROD, "airbyte": landscape.compose.name},
+        "schedules": asdict(landscape.schedules),
         **_cut_over(landscape.cut_over),
         **_pace(feeds),
     }
@@ -237,6 +147,22 @@ def _server(server: DatabaseServer, here: Viewpoint) -> dict[str, Any]:
     }
 
 
+def _compose(instance: ComposeInstance) -> dict[str, Any]:
+    login = {
+        "client_id": compose.BASIC_AUTH_USER,
+        "client_secret_file": f"{FOLDER}/{instance.client_secret_file}",
+    }
+    return {
+        "name": instance.name,
+        "kind": "compose",
+        "host": instance.host.name,
+        "database": PROD,
+        "host_control": _host_control(instance.host),
+        "url": f"http://{instance.host.args.private_address}:{instance.port}",
+        **(login if instance.basic_auth_password is not None else {}),
+    }
+
+
 def _abctl(instance: AbctlInstance) -> dict[str, Any]:
     return {
         "name": instance.name,
@@ -257,6 +183,7 @@ def _cut_over(cut_over: CutOver | None) -> dict[str, Any]:
         "cutover": {
             "database": cut_over.to.database,
             "airbyte": cut_over.to.airbyte,
+            "drain": cut_over.drain,
             "drain_seconds": cut_over.drain_seconds,
         }
     }

@@ -14,8 +14,8 @@ import pulumi_docker as docker
 
 from components import containers, db_migration_config, script_keys
 from components.containers import Place
-from components.db_migration_config import FeedArgs, Landscape, Viewpoint
 from components.host import HOSTCTL, STATE_FOLDER, written
+from components.landscape import FeedArgs, Landscape, Viewpoint
 from components.script_keys import Key
 
 SCRIPT = "db-migration"
@@ -64,8 +64,8 @@ class Station:
         """Write the configuration."""
         config = db_migration_config.render(self.landscape, self.here, feeds)
         known_hosts = db_migration_config.known_hosts(self.landscape.commanded)
-        clients = {i.client_secret_file: i.client_secret for i in self.landscape.abctl}
-        sealed = {**{f"secrets/{key}": value for key, value in secrets.items()}, **clients}
+        own = {f"secrets/{key}": value for key, value in secrets.items()}
+        sealed = {**own, **self.landscape.client_secrets}
         files = [
             *(self._put(path, pulumi.Output.secret(value), []) for path, value in sealed.items()),
             self._put("known_hosts", known_hosts, []),

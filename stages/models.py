@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from airbyte import versions
-from components import ProdMode, ServerKind
+from components import ProdMode
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,38}$")]
@@ -49,6 +49,38 @@ class Model(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
     )
+
+
+class Drain(Model):
+    """How running syncs come to their end before prod moves."""
+
+    policy: Annotated[
+        Literal["abort", "wait", "cancel"],
+        Field(
+            description="what happens to those that still run after `seconds`: `abort` the move, "
+            "`wait` without a limit, or `cancel` them",
+            examples=["abort"],
+        ),
+    ] = "abort"
+    seconds: Annotated[
+        int, Field(gt=0, description="seconds that running syncs may take to end", examples=[300])
+    ] = 300
+
+
+class SchedulesSettings(Model):
+    """At which pace overdue syncs begin after a cut-over or a failover."""
+
+    running_at_most: Annotated[
+        int,
+        Field(gt=0, description="the next begins at once while fewer run", examples=[5]),
+    ] = 5
+    touch_every_seconds: Annotated[
+        int, Field(gt=0, description="or so long after the last one", examples=[15])
+    ] = 15
+    prove_seconds: Annotated[
+        int,
+        Field(gt=0, description="seconds until all must be proven scheduled", examples=[300]),
+    ] = 300
 
 
 class Operator(Model):
@@ -144,65 +176,6 @@ class Prod(Model):
     def created(self) -> bool:
         """Whether the containers are ours."""
         return ProdMode(self.mode) is ProdMode.CREATE
-
-
-class AdminEndpoint(Model):
-    """Where the operator's machine reaches a PostgreSQL server as its administrator."""
-
-    host: Annotated[
-        Address,
-        Field(description="address: IPv4 or a name, without the port", examples=["192.0.2.20"]),
-    ]
-    port: Annotated[Port, Field(description="port", examples=[5432])] = 5432
-    sslmode: Annotated[
-        Literal["require", "disable", "verify-ca", "verify-full"],
-        Field(description="`require`, or `disable` for a server without TLS", examples=["require"]),
-    ] = "require"
-    user: Annotated[
-        str,
-        Field(
-            # It becomes a word in pg_hba.conf.
-            pattern=r"^[a-z_][a-z0-9_]*$",
-            description="superuser of the server: small letters, digits and `_`",
-            examples=["postgres"],
-        ),
-    ] = "postgres"
-
-
-class DatabaseSettings(Model):
-    """A PostgreSQL server on one of the hosts."""
-
-    kind: Annotated[
-        Literal["container", "existing"],
-        Field(description="`container` or `existing` (it runs already)", examples=["container"]),
-    ]
-    host: Annotated[
-        Name, Field(description="name of a host in `hosts`", examples=["core-worker-01"])
-    ]
-    port: Annotated[Port, Field(description="port on the host", examples=[5432])] = 5432
-    admin_endpoint: Annotated[
-        AdminEndpoint,
-        Field(
-            description="where the operator reaches it",
-            examples=[{"host": "192.0.2.20", "port": 5432, "sslmode": "require"}],
-        ),
-    ]
-
-    @property
-    def created(self) -> bool:
-        """Whether the server is ours."""
-        return ServerKind(self.kind) is ServerKind.CONTAINER
-
-
-class CoreWorkerSettings(DatabaseSettings):
-    """The PostgreSQL server with the live copy."""
-
-
-class IntermediarySettings(DatabaseSettings):
-    """The PostgreSQL server that prod moves to; always one of ours."""
-
-    kind: Annotated[Literal["container"], Field(description="`container`", examples=["container"])]
-    host: Annotated[Name, Field(description="name of a host in `hosts`", examples=["intermediary"])]
 
 
 class Abctl(Model):

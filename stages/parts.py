@@ -22,12 +22,14 @@ from components import (
     FeedArgs,
     Landscape,
     Passwords,
+    Schedules,
     ServerKind,
 )
 from components.airbyte_databases import PROD_ROLE, REPLICA_ROLE, WORKING
 from stages import foundation
+from stages.database_models import DatabaseSettings
 from stages.foundation import Foundation
-from stages.models import Abctl, DatabaseSettings, Feed
+from stages.models import Abctl, Feed
 from stages.settings import CopySettings, FinalSettings, Settings
 
 CORE_WORKER = "core-worker-01"
@@ -75,7 +77,18 @@ def server_args(
 
 def compose_instance(settings: Settings, ground: Foundation) -> ComposeInstance:
     """Return prod as it was."""
-    return ComposeInstance(name=foundation.PROD_AIRBYTE, host=ground.hosts[settings.prod.host])
+    password = "prodBasicAuthPassword"  # noqa: S105 - a key
+    return ComposeInstance(
+        name=foundation.PROD_AIRBYTE,
+        host=ground.hosts[settings.prod.host],
+        port=settings.prod.port,
+        basic_auth_password=settings.secret(password) if settings.has(password) else None,
+    )
+
+
+def schedules(copy: CopySettings) -> Schedules:
+    """Return the pace at which syncs begin again."""
+    return Schedules(**copy.schedules.model_dump())
 
 
 def replica(copy: CopySettings, settings: Settings, ground: Foundation) -> AbctlWish:

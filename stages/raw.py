@@ -4,18 +4,18 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stages.database_models import CoreWorkerSettings, DatabaseSettings, IntermediarySettings
 from stages.models import (
     Abctl,
-    CoreWorkerSettings,
     CutOverWish,
-    DatabaseSettings,
+    Drain,
     Feed,
     HostSettings,
-    IntermediarySettings,
     Operator,
     Prod,
     ProdAbctl,
     Replica,
+    SchedulesSettings,
     Stage,
 )
 
@@ -41,7 +41,8 @@ class Raw:
     intermediary: IntermediarySettings | None
     prod_abctl: ProdAbctl | None
     cutover: CutOverWish | None
-    drain_seconds: int
+    drain: Drain | None
+    schedules: SchedulesSettings | None
 
     @property
     def servers(self) -> dict[str, DatabaseSettings]:

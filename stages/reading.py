@@ -39,6 +39,8 @@ EXAMPLES: dict[str, Any] = {
         "adminEndpoint": {"host": "192.0.2.30", "port": 5432},
     },
     "prodAbctl": {"host": "prod", "port": 8100},
+    "drain": {"policy": "abort", "seconds": 300},
+    "schedules": {"runningAtMost": 5, "touchEverySeconds": 15},
     "feeds": [{"name": "prod-to-core-worker-01", "source": "prod", "target": "core-worker-01"}],
 }
 
@@ -94,20 +96,14 @@ class Reader:
             self.add(key, shown(value), needed, set_command(key, names[0]))
         return None
 
-    def whole(self, key: str, default: int) -> int:
-        """Return a number of 1 or more that may be absent."""
-        value = self.text(key)
-        if value is None:
-            return default
-        if not (value.isascii() and value.isdigit() and int(value)):
-            self.add(key, shown(value), "a whole number from 1", set_command(key, default))
-            return default
-        return int(value)
-
     def one(self, key: str, model: type[Parsed]) -> Parsed | None:
         """Return a structured value that must be there."""
         value = self._structure(key, dict)
         return None if value is None else self._model(key, value, model)
+
+    def optional(self, key: str, model: type[Parsed]) -> Parsed | None:
+        """Return a structured value; its defaults when it is absent."""
+        return self.one(key, model) if key in self.values else model()
 
     def by_name(self, key: str, model: type[Parsed]) -> dict[str, Parsed]:
         """Return a mapping of names to models that must be there."""

@@ -12,16 +12,17 @@ from pulumi.runtime.config import (
 )
 
 from stages import checks
+from stages.database_models import CoreWorkerSettings, IntermediarySettings
 from stages.models import (
-    CoreWorkerSettings,
     CutOverWish,
+    Drain,
     Feed,
     HostSettings,
-    IntermediarySettings,
     Operator,
     Prod,
     ProdAbctl,
     Replica,
+    SchedulesSettings,
     Stage,
 )
 from stages.problems import (
@@ -38,8 +39,8 @@ from stages.reading import Reader
 PLAIN_KEYS = ("stage", "deployment", "operator", "hosts", "imagesFile", "images", "prod")
 PROD_SECRETS = ("prodDatabasePassword", "prodBasicAuthPassword")
 KEYS_SINCE = {
-    Stage.V1: ("coreWorker", "replica", "feeds"),
-    Stage.V2: ("intermediary", "prodAbctl", "cutover", "drainSeconds"),
+    Stage.V1: ("coreWorker", "replica", "feeds", "schedules"),
+    Stage.V2: ("intermediary", "prodAbctl", "cutover", "drain"),
 }
 SECRETS_SINCE = {
     Stage.V1: (
@@ -55,7 +56,6 @@ LATER_KEYS = {key: since for since, keys in KEYS_SINCE.items() for key in keys}
 LATER_SECRETS = {key: since for since, keys in SECRETS_SINCE.items() for key in keys}
 SECRETS = (*PROD_SECRETS, *LATER_SECRETS)
 KNOWN = (*PLAIN_KEYS, *LATER_KEYS, *SECRETS)
-DRAIN_SECONDS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,7 @@ class CopySettings:
     core_worker: CoreWorkerSettings
     replica: Replica
     feeds: tuple[Feed, ...]
+    schedules: SchedulesSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ class FinalSettings:
     intermediary: IntermediarySettings
     prod_abctl: ProdAbctl
     cutover: CutOverWish
-    drain_seconds: int
+    drain: Drain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +103,8 @@ class Settings:
     """None before v2."""
     secret: Callable[[str], pulumi.Output[str]]
     """Returns the sealed value of a secret key."""
+    has: Callable[[str], bool]
+    """Tells whether a key has a value."""
 
 
 def load() -> Settings:
@@ -132,23 +135,31 @@ def load() -> Settings:
         copy=_copy(raw),
         final=_final(raw),
         secret=pulumi.Config(NAMESPACE).require_secret,
+        has=reader.values.__contains__,
     )
 
 
 def _copy(raw: Raw) -> CopySettings | None:
-    if raw.core_worker is None or raw.replica is None:
+    if raw.core_worker is None or raw.replica is None or raw.schedules is None:
         return None
-    return CopySettings(core_worker=raw.core_worker, replica=raw.replica, feeds=tuple(raw.feeds))
+    return CopySettings(
+        core_worker=raw.core_worker,
+        replica=raw.replica,
+        feeds=tuple(raw.feeds),
+        schedules=raw.schedules,
+    )
 
 
 def _final(raw: Raw) -> FinalSettings | None:
-    if raw.intermediary is None or raw.prod_abctl is None or raw.cutover is None:
+    if raw.intermediary is None or raw.prod_abctl is None:
+        return None
+    if raw.cutover is None or raw.drain is None:
         return None
     return FinalSettings(
         intermediary=raw.intermediary,
         prod_abctl=raw.prod_abctl,
         cutover=raw.cutover,
-        drain_seconds=raw.drain_seconds,
+        drain=raw.drain,
     )
 
 
@@ -209,7 +220,8 @@ def _read(reader: Reader, stage: Stage | None) -> Raw:
         intermediary=reader.one("intermediary", IntermediarySettings) if final else None,
         prod_abctl=reader.one("prodAbctl", ProdAbctl) if final else None,
         cutover=reader.choice("cutover", CutOverWish) if final else None,
-        drain_seconds=reader.whole("drainSeconds", DRAIN_SECONDS) if final else DRAIN_SECONDS,
+        drain=reader.optional("drain", Drain) if final else None,
+        schedules=reader.optional("schedules", SchedulesSettings) if with_copy else None,
     )
 
 
@@ -232,4 +244,5 @@ def _needed(raw: Raw, key: str) -> bool:
     adopted = raw.prod is not None and not raw.prod.created
     # An Airbyte that runs already keeps its own basic auth; its database is read from v1 on.
     without = PROD_SECRETS if raw.stage is Stage.V0 else ("prodBasicAuthPassword",)
-    return not (adopted and key in without)
+    cancels = raw.drain is not None and raw.drain.policy == "cancel"
+    return not (adopted and key in without) or (cancels and key == "prodBasicAuthPassword")

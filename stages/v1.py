@@ -41,6 +41,7 @@ def build(settings: Settings) -> StageOutputs:
         compose=parts.compose_instance(settings, ground),
         abctl=[standby.instance],
         cut_over=None,
+        schedules=parts.schedules(copy),
     )
     source = parts.source(settings, ground, airbyte)
     feed = DbMigration(

@@ -102,8 +102,10 @@ def _landscape(plan: Plan, world: World) -> Landscape:
         abctl=[world.prod.instance, world.standby.instance],
         cut_over=CutOver(
             to=Active(database=world.intermediary.name, airbyte=world.prod.instance.name),
-            drain_seconds=plan.final.drain_seconds,
+            drain=plan.final.drain.policy,
+            drain_seconds=plan.final.drain.seconds,
         ),
+        schedules=parts.schedules(plan.copy),
     )
 
 

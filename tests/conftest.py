@@ -18,7 +18,7 @@ pytest_plugins = [
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """A command line that ran in a test leaves a logger whose stderr is closed: agents die of it."""
+    """A command line run in a test leaves a logger whose stderr is closed: agents die of it."""
     yield
     structlog.reset_defaults()
     threading.excepthook = threading.__excepthook__

@@ -90,7 +90,8 @@ class AirbyteApi:
         Airbyte's health is that of its database, too.
         """
         try:
-            answer = self._http.get("/api/v1/health", timeout=HEALTH_SECONDS)
+            headers = {"Authorization": self._basic()} if self._compose else {}
+            answer = self._http.get("/api/v1/health", headers=headers, timeout=HEALTH_SECONDS)
         except httpx.HTTPError:
             return None
         try:
@@ -163,11 +164,18 @@ class AirbyteApi:
 
     def _login(self) -> str:
         """Return the header; compose's proxy may be open to everybody (facts 1.3)."""
-        if self._instance.kind == "compose":
-            login = f"{self._instance.client_id or ''}:{_secret(self._instance)}"
-            return f"Basic {b64encode(login.encode()).decode()}"
+        if self._compose:
+            return self._basic()
         self._token = self._token or self._new_token()
         return f"Bearer {self._token}"
+
+    @property
+    def _compose(self) -> bool:
+        return self._instance.kind == "compose"
+
+    def _basic(self) -> str:
+        login = f"{self._instance.client_id or ''}:{_secret(self._instance)}"
+        return f"Basic {b64encode(login.encode()).decode()}"
 
     def _new_token(self) -> str:
         path = "applications/token"

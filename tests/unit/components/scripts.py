@@ -18,6 +18,7 @@ from components import (
     Landscape,
     OperatorTools,
     OperatorToolsArgs,
+    Schedules,
     ServerKind,
 )
 from tests.support import mocks
@@ -25,6 +26,7 @@ from tests.support.mocks import Recorder
 from tests.unit.components import hosts
 
 OWNER, MIGRATION, CLIENT = "planted-owner", "planted-migration", "planted-client"
+BASIC_AUTH = "planted-basic-auth"
 SCRIPTS = ("db-migration", "db-migration-intermediary", "db-migration-replica")
 
 
@@ -58,9 +60,15 @@ def landscape(
     return Landscape(
         deployment="lab",
         servers=servers,
-        compose=ComposeInstance(name="airbyte-prod", host=prod),
+        compose=ComposeInstance(
+            name="airbyte-prod",
+            host=prod,
+            port=8000,
+            basic_auth_password=hosts.secret(BASIC_AUTH) if final else None,
+        ),
         abctl=[*moved, *standby],
-        cut_over=CutOver(to=to, drain_seconds=60) if final else None,
+        cut_over=CutOver(to=to, drain="cancel", drain_seconds=60) if final else None,
+        schedules=Schedules(running_at_most=3, touch_every_seconds=20, prove_seconds=600),
     )
 
 

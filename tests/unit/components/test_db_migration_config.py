@@ -9,6 +9,7 @@ from db_migration.config import Config
 from tests.support.mocks import Recorder
 from tests.unit.components import hosts
 from tests.unit.components.scripts import (
+    BASIC_AUTH,
     CLIENT,
     MIGRATION,
     OWNER,
@@ -58,7 +59,7 @@ def test_every_script_of_the_last_stage_knows_all_of_it(final: Recorder, script:
         ("standby", "abctl", "replica", None, "airbyte_replica"),
     ]
     assert [i.url for i in parsed.instances] == [
-        None,
+        "http://10.0.0.1:8000",
         "http://10.0.0.1:8100",
         "http://10.0.0.2:8000",
     ]
@@ -66,7 +67,16 @@ def test_every_script_of_the_last_stage_knows_all_of_it(final: Recorder, script:
     assert (parsed.initial.database, parsed.initial.airbyte) == ("prod", "airbyte-prod")
     assert parsed.cutover is not None
     assert (parsed.cutover.database, parsed.cutover.airbyte) == ("intermediary", "prod-abctl")
-    assert parsed.cutover.drain_seconds == 60
+    assert (parsed.cutover.drain, parsed.cutover.drain_seconds) == ("cancel", 60)
+    pace = parsed.schedules
+    assert (pace.running_at_most, pace.touch_every_seconds, pace.prove_seconds) == (3, 20, 600)
+
+
+def test_compose_is_asked_with_its_basic_auth(final: Recorder, ours: Recorder) -> None:
+    known, unknown = (config(stage)["instances"][0] for stage in (final, ours))
+    assert known["client_id"] == "airbyte"
+    assert files(final)[known["client_secret_file"]].inputs["stdin"] == BASIC_AUTH
+    assert "client_secret_file" not in unknown
 
 
 @pytest.mark.parametrize(

@@ -226,11 +226,14 @@ def test_compose_takes_user_and_password(tmp_path: Path) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         login = b64encode(f"airbyte:{SECRET}".encode()).decode()
         assert request.headers["Authorization"] == f"Basic {login}"
-        assert request.url.path == "/api/v1/jobs/cancel"
-        return httpx.Response(200, json={})
+        asked.append(request.url.path)
+        return httpx.Response(200, json={"available": True})
 
+    asked: list[str] = []
     with AirbyteApi(compose, transport=httpx.MockTransport(answer)) as client:
         client.cancel(7)
+        assert client.health() is True
+    assert asked == ["/api/v1/jobs/cancel", "/api/v1/health"]
 
 
 def test_instance_without_an_address_is_a_configuration_error() -> None:

@@ -166,10 +166,23 @@ def test_prod_may_move_to_a_host_of_its_own() -> None:
     assert final.prod_abctl.host == "prod-2"
 
 
-def test_time_to_drain_has_a_default() -> None:
-    final = accepted(Draft("v2").put("drainSeconds", "")).final
-    assert final is not None
-    assert final.drain_seconds == 300
+def test_what_is_not_said_about_syncs_is_careful() -> None:
+    found = accepted(Draft("v2").put("drain", ""))
+    assert found.final is not None
+    assert found.copy is not None
+    assert (found.final.drain.policy, found.final.drain.seconds) == ("abort", 300)
+    pace = found.copy.schedules
+    assert (pace.running_at_most, pace.touch_every_seconds, pace.prove_seconds) == (5, 15, 300)
+
+
+def test_an_adopted_prod_whose_syncs_are_cancelled_needs_its_basic_auth() -> None:
+    draft = Draft("v2")
+    draft.change(PROD, mode="adopt")
+    draft.change("drain", policy="cancel")
+    draft.unset_secret("prodBasicAuthPassword")
+    assert [problem.key for problem in refused(draft).problems] == ["prodBasicAuthPassword"]
+    draft.change("drain", policy="wait")
+    accepted(draft)
 
 
 def accepted(draft: Draft) -> settings.Settings:
