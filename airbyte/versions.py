@@ -140,10 +140,3 @@ def stops(source: str, target: str) -> tuple[str, ...]:
             needed=f"{source} or newer: an older Airbyte breaks on a migrated database",
         )
     return tuple(stop for stop in STOPS if numbers(source) < numbers(stop) <= numbers(target))
-
-
-def check_postgres(major: int) -> None:
-    """Raise VersionError when Airbyte does not run on this PostgreSQL."""
-    if major not in POSTGRES_MAJORS:
-        needed = f"{POSTGRES_MAJORS[0]} to {POSTGRES_MAJORS[-1]}"
-        raise VersionError(found=f"PostgreSQL {major}", needed=needed)

@@ -58,6 +58,7 @@ def render(landscape: Landscape, here: Viewpoint, feeds: Sequence[FeedArgs]) -> 
             *(_abctl(instance) for instance in landscape.abctl),
         ],
         "initial": {"database": PROD, "airbyte": landscape.compose.name},
+        "accepted_versions": list(landscape.accepted_versions),
         "schedules": asdict(landscape.schedules),
         **_cut_over(landscape.cut_over),
         **_pace(feeds),

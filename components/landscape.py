@@ -100,6 +100,8 @@ class Landscape:
     """The standby comes last."""
     cut_over: CutOver | None
     schedules: Schedules
+    accepted_versions: Sequence[str] = ()
+    """Versions of Airbyte that are not known here, on which the owner gave his word."""
 
     @property
     def client_secrets(self) -> dict[str, pulumi.Input[str]]:

@@ -263,6 +263,8 @@ class Config(Model):
     initial: InitialConfig | None = None
     cutover: CutoverConfig | None = None
     schedules: SchedulesConfig = SchedulesConfig()
+    accepted_versions: tuple[str, ...] = ()
+    """Versions of Airbyte that nobody has tried, on which the owner gave his word."""
     rehearse_every_seconds: Annotated[float, Field(gt=0)] | None = None
     """None: a rehearsal is held when it is asked for only."""
 

@@ -91,6 +91,15 @@ def schedules(copy: CopySettings) -> Schedules:
     return Schedules(**copy.schedules.model_dump())
 
 
+def accepted_versions(settings: Settings) -> list[str]:
+    """Return the versions of Airbyte that the owner vouches for."""
+    prod = settings.prod
+    airbytes: list[Abctl] = [settings.copy.replica] if settings.copy else []
+    airbytes += [settings.final.prod_abctl] if settings.final else []
+    found = {airbyte.chart_airbyte for airbyte in airbytes if airbyte.chart_airbyte}
+    return sorted(found | ({prod.version} if prod.accept_version else set()))
+
+
 def replica(copy: CopySettings, settings: Settings, ground: Foundation) -> AbctlWish:
     """Return the Airbyte that stands by, first of all on core-worker-01."""
     return AbctlWish(

@@ -42,6 +42,7 @@ def build(settings: Settings) -> StageOutputs:
         abctl=[standby.instance],
         cut_over=None,
         schedules=parts.schedules(copy),
+        accepted_versions=parts.accepted_versions(settings),
     )
     source = parts.source(settings, ground, airbyte)
     feed = DbMigration(

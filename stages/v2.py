@@ -106,6 +106,7 @@ def _landscape(plan: Plan, world: World) -> Landscape:
             drain_seconds=plan.final.drain.seconds,
         ),
         schedules=parts.schedules(plan.copy),
+        accepted_versions=parts.accepted_versions(plan.settings),
     )
 
 

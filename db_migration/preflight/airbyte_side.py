@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,26 +66,32 @@ def read(connection: Connection) -> AirbyteFacts:
     return AirbyteFacts(**found)
 
 
-def checks(facts: AirbyteFacts, *, compose: bool) -> Iterator[Check]:
-    """Judge the Airbyte; `compose` says whether it should be one of Docker Compose's releases."""
-    yield _version(facts, compose=compose)
+def checks(facts: AirbyteFacts, *, compose: bool, accepted: Sequence[str] = ()) -> Iterator[Check]:
+    """Judge the Airbyte; `compose` says whether it should be one of Docker Compose's releases.
+
+    The owner gave his word on the versions in `accepted`.
+    """
+    yield _version(facts, accepted, compose=compose)
     yield _schema(facts)
     yield _jobs(facts)
     yield _secrets(facts)
     yield _email(facts)
 
 
-def _version(facts: AirbyteFacts, *, compose: bool) -> Check:
+def _version(facts: AirbyteFacts, accepted: Sequence[str], *, compose: bool) -> Check:
     charts = sorted({chart.airbyte for chart in versions.CHARTS.values()})
     known = versions.COMPOSE_VERSIONS if compose else (*versions.COMPOSE_VERSIONS, *charts)
     return Check(
         id="airbyte.version",
         title="Version of Airbyte",
-        result=judged(facts.version in known),
+        result=judged(
+            facts.version in known, Result.WARNING if facts.version in accepted else Result.FAIL
+        ),
         found=facts.version or "no `airbyte_metadata`: this is not an Airbyte's database",
         needed=f"{known[0]} to {known[-1]}",
         why="tables, defaults and what the new Airbyte makes of them were read for these",
-        way_out="upgrade Airbyte to one of these first; or name the right database",
+        way_out="upgrade Airbyte to one of these first; or name the right database; or give your "
+        "word in the stack file, with prod.acceptVersion or chartAirbyte: then this is a warning",
     )
 
 

@@ -70,7 +70,9 @@ def _examine(context: Context) -> Iterator[Check]:
             yield from preflight_names.source(context, connection)
             airbyte = preflight_airbyte.read(connection)
             compose = context.config.server(context.feed.source.name) is None
-            yield from preflight_airbyte.checks(airbyte, compose=compose)
+            yield from preflight_airbyte.checks(
+                airbyte, compose=compose, accepted=context.config.accepted_versions
+            )
             yield from preflight_travel.checks(preflight_travel.read(connection))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from airbyte import versions
 from db_migration.preflight.checklist import UNKNOWN, Check, Result, judged, named, sized
 from db_migration.preflight.facts import Clock, Locale, SourceFacts, TargetFacts
 
@@ -64,13 +65,15 @@ def clients(found: Clients, newest_server: int | None) -> Iterator[Check]:
 
 
 def _version(target: TargetFacts) -> Check:
+    oldest, newest = OLDEST_TARGET // 10000, versions.POSTGRES_MAJORS[-1]
+    major = target.version // 10000
     return Check(
         id="target.version",
         title="Version of the target's server",
-        result=judged(target.version >= OLDEST_TARGET),
-        found=str(target.version // 10000),
-        needed=f"{OLDEST_TARGET // 10000} or newer",
-        why="before 16 only a superuser could subscribe",
+        result=judged(major <= newest, Result.WARNING) if major >= oldest else Result.FAIL,
+        found=str(major),
+        needed=f"{oldest} to {newest}",
+        why=f"before {oldest} only a superuser could subscribe; Airbyte is tested up to {newest}",
         way_out="use PostgreSQL 17 on the target",
     )
 

@@ -68,13 +68,3 @@ def test_the_owners_word_does_not_change_facts(chart: str, word: str) -> None:
 def test_what_is_no_version_is_refused(text: str) -> None:
     with pytest.raises(VersionError, match="numbers with dots"):
         versions.numbers(text)
-
-
-@pytest.mark.parametrize(("major", "good"), [(12, False), (13, True), (17, True), (18, False)])
-def test_postgresql_13_to_17(major: int, good: bool) -> None:
-    """3.1: Airbyte needs 13 and tests to 17."""
-    if good:
-        versions.check_postgres(major)
-    else:
-        with pytest.raises(VersionError, match="13 to 17"):
-            versions.check_postgres(major)

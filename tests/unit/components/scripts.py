@@ -69,6 +69,7 @@ def landscape(
         abctl=[*moved, *standby],
         cut_over=CutOver(to=to, drain="cancel", drain_seconds=60) if final else None,
         schedules=Schedules(running_at_most=3, touch_every_seconds=20, prove_seconds=600),
+        accepted_versions=["0.62.4"],
     )
 
 

@@ -68,6 +68,7 @@ def test_every_script_of_the_last_stage_knows_all_of_it(final: Recorder, script:
     assert parsed.cutover is not None
     assert (parsed.cutover.database, parsed.cutover.airbyte) == ("intermediary", "prod-abctl")
     assert (parsed.cutover.drain, parsed.cutover.drain_seconds) == ("cancel", 60)
+    assert parsed.accepted_versions == ("0.62.4",)
     pace = parsed.schedules
     assert (pace.running_at_most, pace.touch_every_seconds, pace.prove_seconds) == (3, 20, 600)
 

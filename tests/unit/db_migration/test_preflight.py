@@ -164,6 +164,9 @@ def test_a_restart_does_not_help_against_the_command_line() -> None:
     ("change", "name", "result"),
     [
         ({"version": 150000}, "target.version", Result.FAIL),
+        ({"version": 160004}, "target.version", Result.PASS),
+        ({"version": 170002}, "target.version", Result.PASS),
+        ({"version": 180001}, "target.version", Result.WARNING),  # facts 3.1: not tested there
         ({"replication_workers_max": 1}, "target.workers", Result.FAIL),
         ({"subscriptions": 3}, "target.workers", Result.FAIL),
         ({"workers_max": 4}, "target.workers", Result.FAIL),
@@ -245,6 +248,12 @@ def test_pg_dump(pg_dump: int | None, server: int | None, result: Result) -> Non
 def test_airbyte(change: dict[str, Any], name: str, result: Result) -> None:
     checks = preflight_airbyte.checks(replace(AIRBYTE, **change), compose=True)
     assert found(checks, name).result == result
+
+
+def test_a_version_that_the_owner_vouches_for_is_a_warning() -> None:
+    facts = replace(AIRBYTE, version="0.62.4")
+    checks = preflight_airbyte.checks(facts, compose=True, accepted=["0.62.4"])
+    assert found(checks, "airbyte.version").result == Result.WARNING
 
 
 def test_an_abctl_airbyte_may_be_a_charts_version() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stages import settings
+from stages import parts, settings
 from stages.problems import NAMESPACE, SettingsError
 from tests.support import mocks
 from tests.support.mocks import Recorder
@@ -114,13 +114,16 @@ def test_an_unknown_chart_is_taken_on_the_owners_word() -> None:
     loaded = accepted(draft)
     assert loaded.copy is not None
     assert loaded.copy.replica.chart.airbyte == "2.3.0"
+    assert parts.accepted_versions(loaded) == ["2.3.0"]
 
 
 def test_an_unknown_release_is_adopted_on_the_owners_word() -> None:
     draft = Draft("v1")
     draft.change(PROD, mode="adopt", version="0.62.4", acceptVersion=True)
     draft.unset_secret("prodBasicAuthPassword")
-    assert accepted(draft).prod.version == "0.62.4"
+    loaded = accepted(draft)
+    assert loaded.prod.version == "0.62.4"
+    assert parts.accepted_versions(loaded) == ["0.62.4"]
 
 
 def test_a_release_with_a_stop_on_its_way_is_told_so() -> None:
