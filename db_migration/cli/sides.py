@@ -35,6 +35,16 @@ HostIsDown = Annotated[
     ),
 ]
 
+LongestSync = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="Instead of your word, where prod's database answers: its Airbyte is shut out there, "
+        "and this time passes, the longest that a sync of yours takes.",
+    ),
+]
+
 Drain = Annotated[
     DrainPolicy | None,
     typer.Option(help="What to do about syncs that still run after the time to drain."),
@@ -112,6 +122,7 @@ def _host(instance: InstanceConfig) -> HostControl:
 def failover_command(
     config: ConfigPath = DEFAULT,
     host_is_down: HostIsDown = None,
+    longest_sync: LongestSync = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -121,7 +132,8 @@ def failover_command(
     interrupted. Exit code 3: it must not, or not without your word; the error says what to type.
     """
     with reported(as_json):
-        run = Failover(configuration.load(config), down=frozenset(host_is_down or ()))
+        loaded, down = configuration.load(config), frozenset(host_is_down or ())
+        run = Failover(loaded, down=down, longest_sync=longest_sync)
         _carry_out(run, dry_run=dry_run, as_json=as_json)
 
 

@@ -20,8 +20,8 @@ import structlog
 from db_migration.config import Config, ServerConfig
 from db_migration.context import over_ssh
 from db_migration.errors import BlockedError, MigrationError
+from db_migration.failover import outwait, steps
 from db_migration.failover import plan as failover_plan
-from db_migration.failover import steps
 from db_migration.failover.look import JOURNAL, UNFINISHED, InstanceHost, look
 from db_migration.failover.plan import Kind, Plan
 from db_migration.failover.state import Observed
@@ -58,11 +58,15 @@ class Failover:
         config: Config,
         *,
         down: frozenset[str] = frozenset(),
+        longest_sync: float | None = None,
         instance_host: InstanceHost = over_ssh,
         decide: Callable[[Observed], Plan] = failover_plan.decide,
     ) -> None:
-        """Observe and decide; raises BlockedError where nothing may be done."""
-        self._down = down
+        """Observe and decide; raises BlockedError where nothing may be done.
+
+        `longest_sync` seconds take the place of the operator's word where the live database can
+        shut the lost Airbyte out.
+        """
         started = time.monotonic()
         seen = look(config, instance_host, down)
         self.plan = decide(seen)
@@ -72,7 +76,9 @@ class Failover:
         living = tuple(server for server in config.servers if server.name not in silent)
         # The dead are not asked again: each time would cost seconds.
         config = config.model_copy(update={"servers": living})
-        self._task = Task(config, self.plan, instance_host, self.report, down)
+        self._waits = longest_sync is not None and self.plan.kind is Kind.ATTACH
+        self._down = down.union(self.plan.words) if self._waits else down
+        self._task = Task(config, self.plan, instance_host, self.report, self._down, longest_sync)
         self._stopping: Future[None] | None = None
 
     @property
@@ -98,6 +104,8 @@ class Failover:
         found: list[Step] = []
         if plan.kind is Kind.ATTACH:
             found = [Step("shut out", f"let {name} go on nowhere as standby", steps.shut_out)]
+            if self._waits:
+                found += self._outwaited()
         if plan.kind is Kind.PROMOTE:
             names = ", ".join(plan.stop) or "nobody"
             found = [
@@ -118,6 +126,15 @@ class Failover:
             Step("others", f"set {', '.join(plan.others) or 'nobody'} `stopped`", steps.set_others),
             Step("activate", f"activate {name} on {to}", steps.activate),
             Step("prove", "touch every active connection, prove each scheduled", steps.prove),
+        ]
+
+    def _outwaited(self) -> list[Step]:
+        """Return how the lost Airbyte is fenced without anybody's word."""
+        lost, where = self.plan.now.airbyte, self.plan.now.database
+        seconds = self._task.longest_sync or 0
+        return [
+            Step("fence", f"let nobody into {where}: {lost} begins no sync", outwait.shut_out),
+            Step("outwait", f"wait {seconds:g} s, the longest sync of {lost}", outwait.wait),
         ]
 
     def _way_home(self) -> list[Step]:
@@ -153,6 +170,7 @@ class Failover:
                     journal.intend(UNFINISHED, on=True)
                 self._carry_out(step, journal)
             journal.intend(UNFINISHED, on=False)
+            outwait.forget(journal)
         return self.report
 
     def _begin_to_stop(self, task: Task) -> None:
@@ -184,8 +202,16 @@ class Failover:
                 found=f"host {', '.join(missing)} does not answer; from here a dead host and one "
                 "that is only cut off look the same, and on the latter syncs may go on",
                 needed="your word that the host is down: make sure that it is switched off",
-                way_out=f"then type: {self.command}",
+                way_out=f"then type: {self.command}{self._or_time()}",
             )
+
+    def _or_time(self) -> str:
+        if self.plan.kind is not Kind.ATTACH:
+            return ""
+        return (
+            f"; or, if you can not know: {COMMAND} --longest-sync SECONDS, which shuts "
+            f"{self.plan.now.airbyte} out of {self.plan.now.database} and waits so long"
+        )
 
     def _keep_feeds_still(self, held: ExitStack) -> None:
         """Hold the locks of all feeds to the end: no agent acts on what it saw before.

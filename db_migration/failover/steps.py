@@ -70,7 +70,9 @@ class Task:
     instance_host: InstanceHost
     report: Report
     down: frozenset[str] = frozenset()
-    """Hosts of which the operator says that they are down."""
+    """Hosts on which nothing syncs any more: the operator's word, or time."""
+    longest_sync: float | None = None
+    """Seconds after which a sync has ended for certain, where no word is given."""
 
     @property
     def server(self) -> ServerConfig:

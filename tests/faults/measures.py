@@ -16,6 +16,7 @@ MISREADINGS = f"{UNIT}/airbyte/test_chart_misreadings.py"
 HOSTCTL = f"{UNIT}/components/test_hostctl_abctl.py"
 DRAIN = f"{UNIT}/db_migration/test_drain.py"
 FENCES = f"{UNIT}/db_migration/test_fences.py"
+FAILOVER = "tests/scenarios/failover/test_failover.py"
 REHEARSE = f"{UNIT}/db_migration/test_rehearse.py"
 
 MEASURES: tuple[Fault, ...] = (
@@ -116,6 +117,14 @@ MEASURES: tuple[Fault, ...] = (
         old="return silent if other.former and not other.down else None",
         new="return None if silent else None",
         selection=(FENCES,),
+    ),
+    Fault(
+        name="syncs not waited for",
+        harm="Syncs of a host that is only cut off would go on beside the new ones.",
+        file="db_migration/failover/outwait.py",
+        old="lambda: _since(connection) >= seconds",
+        new="lambda: seconds >= 0",
+        selection=(f"{FAILOVER}::test_time_takes_the_place_of_a_word",),
     ),
     Fault(
         name="older epoch obeyed",

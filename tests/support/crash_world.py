@@ -263,8 +263,11 @@ class CrashWorld(Deployment):
     def failover(self, *down: str, here: str = KEEPER) -> Report:
         return self.observe(*down, here=here).run()
 
-    def observe(self, *down: str, here: str = KEEPER) -> Failover:
-        return Failover(self.config(here), down=frozenset(down), instance_host=self.host)
+    def observe(
+        self, *down: str, here: str = KEEPER, longest_sync: float | None = None
+    ) -> Failover:
+        how: dict[str, Any] = {"down": frozenset(down), "longest_sync": longest_sync}
+        return Failover(self.config(here), instance_host=self.host, **how)
 
     def failback(self, *, here: str = KEEPER) -> Failover:
         home = CutoverConfig(database=INTERMEDIARY, airbyte=NEW, drain_seconds=self.drain_seconds)

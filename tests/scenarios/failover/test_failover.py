@@ -8,12 +8,14 @@ import psycopg
 import pytest
 
 from db_migration.errors import BlockedError, ExitCode, MigrationError
+from db_migration.failover import outwait
 from db_migration.failover import steps as failover_steps
 from db_migration.failover.plan import Kind
 from db_migration.sides.epoch import Epoch
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA, enter
 from tests.support.fix_postgres import PgServer, wait_for
+from tests.support.live_standin import CONTROL
 from tests.support.timeouts import FOLLOW
 
 
@@ -61,8 +63,48 @@ def test_nothing_happens_without_the_operators_word(v2: CrashWorld) -> None:
         v2.failover()
     assert refused.value.exit_code == ExitCode.CHECK_FAILED
     assert "db-migration failover --host-is-down prod" in refused.value.way_out
+    assert "--longest-sync SECONDS" in refused.value.way_out
     assert v2.verbs() == []
     assert {found.epoch for found in v2.epochs()} == {1}
+
+
+def test_time_takes_the_place_of_a_word(v2: CrashWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock goes on while nobody waits, and starts when the last door is closed."""
+    v2.kill("prod")
+    with monkeypatch.context() as patched:
+        patched.setattr(outwait, "wait", interrupted)
+        with pytest.raises(BlockedError):
+            v2.observe(longest_sync=LONGEST).run()
+    with pytest.raises(psycopg.OperationalError):
+        enter(v2.intermediary, "airbyte_prod")
+    shut_out = "SELECT extract(epoch FROM now() - at)::float8 FROM migration.intent WHERE name = %s"
+    record, passed = failover_steps.record, list[float]()
+
+    def spy(task: failover_steps.Task) -> None:
+        passed.extend(v2.intermediary.sql(shut_out, outwait.SHUT_OUT, database=CONTROL)[0])
+        record(task)
+
+    monkeypatch.setattr(failover_steps, "record", spy)
+    report = v2.observe(longest_sync=LONGEST).run()
+    assert report.seconds["outwait"] < LONGEST <= passed[0]
+    v2.assert_lives(v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
+    assert v2.intermediary.sql(shut_out, outwait.SHUT_OUT, database=CONTROL) == []
+
+
+LONGEST = 4.0
+
+
+def interrupted(_: failover_steps.Task) -> None:
+    raise BlockedError(found="a connection that broke", needed="one that holds", way_out="again")
+
+
+def test_time_fences_nobody_whose_database_is_silent(v2: CrashWorld) -> None:
+    """Cut off together with its database, prod begins new syncs for ever."""
+    v2.until_caught_up()
+    v2.kill(INTERMEDIARY, "prod")
+    with pytest.raises(BlockedError) as refused:
+        v2.observe(longest_sync=0).run()
+    assert refused.value.way_out.endswith("db-migration failover --host-is-down prod")
 
 
 def test_intermediary_dies_and_the_mirror_is_promoted(v2: CrashWorld) -> None:
