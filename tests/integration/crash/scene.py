@@ -175,6 +175,10 @@ class Scene:
     def repair(self) -> None:
         """As the page says: the returned host is the standby again, the lost copy is made anew."""
         self.follow("failover", "Afterwards, and when the host is back")
+        self.until_redundant()
+
+    def until_redundant(self) -> None:
+        """Wait until a copy follows prod's database."""
         deadline = ("--deadline", f"{REBUILT:.0f}")
         for host in ("core-worker-01", "intermediary"):
             self.script(host, "status", "--wait", "following", *deadline)

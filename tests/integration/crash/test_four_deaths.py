@@ -85,6 +85,27 @@ def test_a_host_dies_another_side_takes_over_and_the_host_is_repaired(
     assert scene.newly_missing(death.database) == []
 
 
+def test_prod_goes_home_as_planned(scene: Scene) -> None:
+    """The fifth death only leads away from home."""
+    death = DEATHS[0]
+    killed = scene.kill(death.host)
+    scene.follow("failover", death.section, death)
+    scene.has_moved(death.airbyte, death.database, killed)
+    scene.start(death.host)
+    scene.repair()
+
+    began = time.time()
+    looked, *_ = scene.follow("failover", "Back home")
+    assert "decision: failback" in looked
+    scene.has_moved(ABCTL, "intermediary", began)
+    scene.until_redundant()
+    assert scene.newly_missing("intermediary") == []
+    assert scene.unscheduled("intermediary") == 0
+    ledger = scene.ledger(since=began)
+    assert (ledger.lost, ledger.doubled, ledger.one_writer) == (0, 0, True), ledger
+    scene.preview_proposes_nothing()
+
+
 def test_a_second_failover_does_no_harm(scene: Scene) -> None:
     active = scene.follower.active
     assert active is not None
