@@ -42,6 +42,7 @@ lint: ## format check, lint, types, shell scripts, sizes
 	@$(PY) -m ruff check --quiet .
 	@$(STEADILY) "mypy" -- $(PY) -m mypy
 	@shellcheck $$(git ls-files -co --exclude-standard | xargs awk 'FNR == 1 && /^#!.*(bash|\/sh)/ { print FILENAME }')
+	@cat components/files/hostctl/*.bash | shellcheck -
 	@$(PY) tools/sizes.py
 	@echo "lint: clean"
 

@@ -10,7 +10,7 @@ from pulumi_command import remote
 
 STATE_FOLDER = "/var/lib/airbyte-migration"
 HOSTCTL = "/usr/local/lib/airbyte-migration/hostctl"
-HOSTCTL_SOURCE = Path(__file__).parent / "files" / "hostctl"
+HOSTCTL_PARTS = Path(__file__).parent / "files" / "hostctl"
 
 CONNECT_SECONDS = 5
 DIAL_ERRORS = 3
@@ -18,8 +18,8 @@ DIAL_ERRORS = 3
 
 
 def hostctl_script() -> str:
-    """Return the text of the host-side script."""
-    return HOSTCTL_SOURCE.read_text()
+    """Return the text of the host-side script: its parts, in the order of their names."""
+    return "".join(part.read_text() for part in sorted(HOSTCTL_PARTS.glob("*.bash")))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.harness import ROOT, eventually
+from tests.conformance.harness import eventually
+from tests.support import host_script
 
-HOSTCTL = ROOT / "components" / "files" / "hostctl"
 SERVICES = ("airbyte-proxy", "airbyte-worker", "airbyte-server")
 DATABASE = "airbyte-db"
 PROGRAM = "/bin/sleep"
@@ -83,7 +83,7 @@ class Machine:
             "AIRBYTE_MIGRATION_STATE": str(self.state),
         }
         done = subprocess.run(
-            ["bash", str(HOSTCTL), *words],
+            ["bash", host_script.laid(self.folder), *words],
             env=environment,
             capture_output=True,
             text=True,

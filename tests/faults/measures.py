@@ -129,7 +129,7 @@ MEASURES: tuple[Fault, ...] = (
     Fault(
         name="older epoch obeyed",
         harm="A late command of yesterday's side would start it again.",
-        file="components/files/hostctl",
+        file="components/files/hostctl/60_install.bash",
         old='((epoch >= $(epoch_of "$1")))',
         new="((epoch >= 0))",
         selection=(f"{HOSTCTL}::test_an_older_epoch_is_refused_and_installs_nothing",),
@@ -153,7 +153,7 @@ MEASURES: tuple[Fault, ...] = (
     Fault(
         name="compose revived by a reboot",
         harm="`restart: unless-stopped` would bring the old side back, and both would sync.",
-        file="components/files/hostctl",
+        file="components/files/hostctl/35_services.bash",
         old="""docker stop -t "$grace" "${@:2}" >/dev/null""",
         new="""docker pause "${@:2}" >/dev/null""",
         selection=("tests/conformance/test_compose_reboot.py",),
@@ -254,7 +254,7 @@ MEASURES: tuple[Fault, ...] = (
     Fault(
         name="abctl believed",
         harm="An older release that still runs would pass for the one that failed to install.",
-        file="components/files/hostctl",
+        file="components/files/hostctl/60_install.bash",
         old="! grep -q 'Installed Helm Chart airbyte/airbyte' \"$log\"",
         new="! true",
         selection=(f"{HOSTCTL}::test_an_airbyte_that_still_runs_does_not_hide_a_failed_install",),
@@ -262,7 +262,7 @@ MEASURES: tuple[Fault, ...] = (
     Fault(
         name="auth secret given every time",
         harm="abctl would replace it, and with it the keys that the bootloader added.",
-        file="components/files/hostctl",
+        file="components/files/hostctl/60_install.bash",
         old='if ! auth_is_given "$instance"; then',
         new="if true; then",
         selection=(f"{UNIT}/components/test_hostctl_secrets.py::test_it_is_given_once",),
@@ -270,7 +270,7 @@ MEASURES: tuple[Fault, ...] = (
     Fault(
         name="Helm release not read",
         harm="A failed or pending release would pass for an Airbyte that is ready.",
-        file="components/files/hostctl",
+        file="components/files/hostctl/60_install.bash",
         old='[[ $found == "deployed $chart "* ]] ||',
         new="[[ -n $found ]] ||",
         selection=(f"{UNIT}/components/test_hostctl_program.py", "-k", "not_the_wanted_one"),
@@ -278,7 +278,7 @@ MEASURES: tuple[Fault, ...] = (
     Fault(
         name="kept secret not given back",
         harm="After a reinstall tokens would be void, and the data plane would fit no row.",
-        file="components/files/hostctl",
+        file="components/files/hostctl/55_secret.bash",
         old='cat "$dir/auth.kept" 2>/dev/null || true; }',
         new="true; }",
         selection=(f"{UNIT}/components/test_hostctl_secrets.py", "-k", "new_cluster"),
@@ -286,7 +286,7 @@ MEASURES: tuple[Fault, ...] = (
     Fault(
         name="uninstalled without a copy",
         harm="The cluster's Secret would be gone with it, for ever.",
-        file="components/files/hostctl",
+        file="components/files/hostctl/60_install.bash",
         old='    auth_is_kept "$1" ||\n',
         new="    true ||\n",
         selection=(f"{UNIT}/components/test_hostctl_secrets.py", "-k", "not_kept"),
@@ -302,7 +302,7 @@ MEASURES: tuple[Fault, ...] = (
     Fault(
         name="another port taken for the cluster's",
         harm="abctl would go on with the old one and only warn: nobody would find Airbyte.",
-        file="components/files/hostctl",
+        file="components/files/hostctl/60_install.bash",
         old='[[ -z $port || $port == "$wanted" ]] ||',
         new="[[ -n $wanted ]] ||",
         selection=(f"{UNIT}/components/test_hostctl_program.py", "-k", "another_port"),

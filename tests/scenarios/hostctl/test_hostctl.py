@@ -13,10 +13,9 @@ import pytest
 import yaml
 
 from airbyte import chart_secrets, versions
-from components.host import HOSTCTL_SOURCE
 from tests.conformance.abctl_host import BIN, Host
 from tests.conformance.harness import call
-from tests.support import timeouts
+from tests.support import host_script, timeouts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +57,7 @@ class Script:
             "LAB_INSTANCE": "replica",
         }
         return subprocess.run(
-            ["bash", str(HOSTCTL_SOURCE), *words],
+            ["bash", host_script.laid(home), *words],
             env=env,
             capture_output=True,
             text=True,

@@ -5,8 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.host import HOSTCTL_SOURCE
-from tests.support import timeouts
+from tests.support import host_script, timeouts
 
 INSTANCE = "airbyte-prod-backup-replica-2"
 DEFAULT = "standby-core-worker-01"
@@ -122,7 +121,7 @@ class Machine:
         if original is not None:
             environment["SSH_ORIGINAL_COMMAND"] = original
         return subprocess.Popen(
-            ["bash", str(HOSTCTL_SOURCE), *words],
+            ["bash", host_script.laid(self.folder), *words],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

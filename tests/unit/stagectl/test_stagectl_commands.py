@@ -23,8 +23,7 @@ from stages.stagectl.pulumi_cli import Pulumi
 from stages.stagectl.report import Reporter
 from stages.stagectl.stackfile import Project
 from stages.stagectl.state import Json
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support import host_script
 
 
 def script(path: Path, text: str) -> None:
@@ -174,7 +173,7 @@ def test_only_one_stagectl_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.fixture
 def markers(project: Project, tools: Path, tmp_path: Path) -> SshMarkers:
     """Two hosts whose ssh is this machine's bash, with the program's real hostctl."""
-    hostctl = ROOT / "components/files/hostctl"
+    hostctl = host_script.laid(tmp_path)
     script(
         tools / "ssh",
         f'printf "%s\\n" "$*" >> {tmp_path}/calls\n'
