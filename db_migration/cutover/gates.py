@@ -155,7 +155,7 @@ def _cancels(sides: Sides) -> Gate:
         found > 0,
         f"its API lists {found} workspace(s)",
         "an API that takes our login",
-        "check `url`, `client_id` (user) and `client_secret_file` of this instance",
+        "set `prodBasicAuthPassword` (of user airbyte) in the stack file, then `pulumi up`",
     )
 
 
