@@ -10,14 +10,6 @@ COMPOSE_VERSIONS = tuple(f"0.63.{patch}" for patch in range(9, 20))
 # renovate: datasource=github-releases depName=airbytehq/abctl
 ABCTL_VERSION = "0.30.4"
 
-ABCTL_SHA256: dict[str, str] = {}
-"""Of the official release's archive for Linux, by `uname -m` (`x86_64`, `aarch64`).
-
-Empty: the release could not be fetched where this was written, and a checksum that nobody saw is
-none. Fill it in from the release's own list to let hosts fetch abctl by themselves; with an abctl
-of the pinned version on the host, from wherever, it is not needed.
-"""
-
 # renovate: datasource=helm depName=airbyte registryUrl=https://airbytehq.github.io/helm-charts
 TARGET_CHART_V1 = "1.8.5"
 # The v2 chart with the same application; a newer one is another application: no renovate line.

@@ -41,6 +41,8 @@ class AirbyteAbctlArgs:
     database_password: pulumi.Input[str]
     admin_password: pulumi.Input[str]
     client_secret: pulumi.Input[str]
+    program_sha256: Mapping[str, str] = field(default_factory=dict)
+    """Of the official release of abctl, by `uname -m`: a host without abctl may fetch that."""
 
     @property
     def seen_url(self) -> str:
@@ -80,7 +82,10 @@ class AirbyteAbctl(pulumi.ComponentResource):
         service = args.host.put(f"{name}-service", "services/abctl", f"abctl {name}\n", parent=self)
         program = args.host.run(
             f"{name}-program",
-            Script(run=f"{HOSTCTL} program ensure {_release()}", logging=remote.Logging.STDERR),
+            Script(
+                run=f"{HOSTCTL} program ensure {_release(args.program_sha256)}",
+                logging=remote.Logging.STDERR,
+            ),
             parent=self,
             depends_on=[args.host.hostctl],
         )
@@ -136,9 +141,9 @@ def _rendering(
     }
 
 
-def _release() -> str:
+def _release(sha256: Mapping[str, str]) -> str:
     """Return abctl's pinned version, and the checksums of its releases as `MACHINE=SHA256`."""
-    sums = (f"{machine}={digest}" for machine, digest in versions.ABCTL_SHA256.items())
+    sums = (f"{machine}={digest}" for machine, digest in sha256.items())
     return " ".join([versions.ABCTL_VERSION, *sums])
 
 

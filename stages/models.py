@@ -26,6 +26,17 @@ Url = Annotated[
 ]
 
 
+Checksum = Annotated[
+    str | None,
+    Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of the archive "
+        f"abctl-v{versions.ABCTL_VERSION}-linux-….tar.gz, from the release's own list",
+        examples=["0" * 64],
+    ),
+]
+
+
 @unique
 class Stage(StrEnum):
     """Where a deployment is on its way."""
@@ -176,6 +187,16 @@ class Prod(Model):
     def created(self) -> bool:
         """Whether the containers are ours."""
         return ProdMode(self.mode) is ProdMode.CREATE
+
+
+class AbctlSha256(Model):
+    """Checksums of abctl's official release, by which hosts may fetch it themselves.
+
+    None stands in the program: the release could not be fetched where it was written.
+    """
+
+    amd64: Checksum = None
+    arm64: Checksum = None
 
 
 class Abctl(Model):

@@ -7,6 +7,7 @@ from typing import Any
 from stages.database_models import CoreWorkerSettings, DatabaseSettings, IntermediarySettings
 from stages.models import (
     Abctl,
+    AbctlSha256,
     CutOverWish,
     Drain,
     Feed,
@@ -43,6 +44,7 @@ class Raw:
     cutover: CutOverWish | None
     drain: Drain | None
     schedules: SchedulesSettings | None
+    abctl_sha256: AbctlSha256 | None
 
     @property
     def servers(self) -> dict[str, DatabaseSettings]:

@@ -40,6 +40,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "prodAbctl": {"host": "prod", "port": 8100},
     "drain": {"policy": "abort", "seconds": 300},
+    "abctlSha256": {"amd64": "0" * 64},
     "schedules": {"runningAtMost": 5, "touchEverySeconds": 15},
     "feeds": [{"name": "prod-to-core-worker-01", "source": "prod", "target": "core-worker-01"}],
 }

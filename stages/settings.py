@@ -14,6 +14,7 @@ from pulumi.runtime.config import (
 from stages import checks
 from stages.database_models import CoreWorkerSettings, IntermediarySettings
 from stages.models import (
+    AbctlSha256,
     CutOverWish,
     Drain,
     Feed,
@@ -39,7 +40,7 @@ from stages.reading import Reader
 PLAIN_KEYS = ("stage", "deployment", "operator", "hosts", "imagesFile", "images", "prod")
 PROD_SECRETS = ("prodDatabasePassword", "prodBasicAuthPassword")
 KEYS_SINCE = {
-    Stage.V1: ("coreWorker", "replica", "feeds", "schedules"),
+    Stage.V1: ("coreWorker", "replica", "feeds", "schedules", "abctlSha256"),
     Stage.V2: ("intermediary", "prodAbctl", "cutover", "drain"),
 }
 SECRETS_SINCE = {
@@ -74,6 +75,7 @@ class CopySettings:
     replica: Replica
     feeds: tuple[Feed, ...]
     schedules: SchedulesSettings
+    abctl_sha256: AbctlSha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,13 +142,16 @@ def load() -> Settings:
 
 
 def _copy(raw: Raw) -> CopySettings | None:
-    if raw.core_worker is None or raw.replica is None or raw.schedules is None:
+    if raw.core_worker is None or raw.replica is None:
+        return None
+    if raw.schedules is None or raw.abctl_sha256 is None:
         return None
     return CopySettings(
         core_worker=raw.core_worker,
         replica=raw.replica,
         feeds=tuple(raw.feeds),
         schedules=raw.schedules,
+        abctl_sha256=raw.abctl_sha256,
     )
 
 
@@ -222,6 +227,7 @@ def _read(reader: Reader, stage: Stage | None) -> Raw:
         cutover=reader.choice("cutover", CutOverWish) if final else None,
         drain=reader.optional("drain", Drain) if final else None,
         schedules=reader.optional("schedules", SchedulesSettings) if with_copy else None,
+        abctl_sha256=reader.optional("abctlSha256", AbctlSha256) if with_copy else None,
     )
 
 

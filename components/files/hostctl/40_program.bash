@@ -22,7 +22,7 @@ check_program() { # the owner may have put another one in its place since
 }
 no_program() { # FOUND VERSION
   die "abctl ${1:-none} on $(hostname)" "abctl $2" \
-    "put it into /usr/local/bin: the release v$2 of airbytehq/abctl, or what \`python -m tools.real_abctl\` builds"
+    "put it into /usr/local/bin: the release v$2 of airbytehq/abctl, or what \`python -m tools.real_abctl\` builds; or set abctlSha256 in the stack file"
 }
 program_ensure() { # VERSION MACHINE=SHA256...
   local version=$1 path=$STATE/bin/abctl pair digest=

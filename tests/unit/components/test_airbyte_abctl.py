@@ -40,6 +40,7 @@ def declare(chart: str, *, prepared: bool) -> Recorder:
                 database_password=hosts.secret(SECRETS[0]),
                 admin_password=hosts.secret(SECRETS[1]),
                 client_secret=hosts.secret(SECRETS[2]),
+                program_sha256={"x86_64": "5a"},
             ),
         )
 
@@ -146,7 +147,7 @@ def test_people_are_told_where_it_is(recorded: Recorder) -> None:
 
 def test_the_host_has_the_pinned_abctl_before_it_installs(recorded: Recorder) -> None:
     program = recorded.named(f"{NAME}-program")
-    assert f"hostctl program ensure {ABCTL_VERSION}" in program.inputs["create"]
+    assert f"hostctl program ensure {ABCTL_VERSION} x86_64=5a" in program.inputs["create"]
     assert program.urn in recorded.named(f"{NAME}-installed").dependencies
 
 

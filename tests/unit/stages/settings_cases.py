@@ -631,6 +631,15 @@ CASES = (
         mend="pulumi config set --path airbyte-migration:drain.policy abort --stack v2",
     ),
     Case(
+        test_id="a checksum that is none",
+        spoil=lambda d: d.put("abctlSha256", {"amd64": "sha256:" + "0" * 57}),
+        stack="v1",
+        key="abctlSha256.amd64",
+        found="sha256:000",
+        needed="from the release's own list",
+        mend="pulumi config set --path airbyte-migration:abctlSha256.amd64 000",
+    ),
+    Case(
         test_id="a pace that never begins",
         spoil=lambda d: d.put("schedules", {"runningAtMost": 0}),
         stack="v1",

@@ -117,6 +117,12 @@ def test_an_unknown_chart_is_taken_on_the_owners_word() -> None:
     assert parts.accepted_versions(loaded) == ["2.3.0"]
 
 
+def test_a_checksum_of_abctl_is_the_owners() -> None:
+    assert parts.program_sha256(accepted(Draft("v1"))) == {}
+    loaded = accepted(Draft("v1").put("abctlSha256", {"arm64": "0" * 64}))
+    assert parts.program_sha256(loaded) == {"aarch64": "0" * 64}
+
+
 def test_an_unknown_release_is_adopted_on_the_owners_word() -> None:
     draft = Draft("v1")
     draft.change(PROD, mode="adopt", version="0.62.4", acceptVersion=True)
