@@ -149,7 +149,9 @@ def _server(server: DatabaseServer, here: Viewpoint) -> dict[str, Any]:
 
 
 def _compose(instance: ComposeInstance) -> dict[str, Any]:
-    login = {
+    # Without its password the proxy would only say that it is there, not whether Airbyte is well.
+    api = {
+        "url": f"http://{instance.host.args.private_address}:{instance.port}",
         "client_id": compose.BASIC_AUTH_USER,
         "client_secret_file": f"{FOLDER}/{instance.client_secret_file}",
     }
@@ -159,8 +161,7 @@ def _compose(instance: ComposeInstance) -> dict[str, Any]:
         "host": instance.host.name,
         "database": PROD,
         "host_control": _host_control(instance.host),
-        "url": f"http://{instance.host.args.private_address}:{instance.port}",
-        **(login if instance.basic_auth_password is not None else {}),
+        **(api if instance.basic_auth_password is not None else {}),
     }
 
 

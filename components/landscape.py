@@ -38,7 +38,7 @@ class ComposeInstance:
     host: Host
     port: int
     basic_auth_password: pulumi.Input[str] | None = None
-    """None: its proxy is open, or nobody may cancel its syncs."""
+    """None: its API is not asked, and nobody can cancel its syncs."""
 
     @property
     def client_secret_file(self) -> str:

@@ -19,7 +19,7 @@ from tests.integration.docs import runbooks
 from tests.integration.docs.runbooks import FOLDER, OPERATOR, Command, carry_out, follow, sections
 from tests.support.fix_engine import ROOT, Engine
 
-NAMES = ("cut-over", "failover")
+NAMES = ("cut-over", "failover", "failback")
 MOST_LINES = 50
 AGENT = ["docker", "exec", "db-migration", "db-migration"]
 EVERY = [
