@@ -19,10 +19,10 @@ LOOK = "`db-migration failover --dry-run` says what it sees; then the same again
 def decide(seen: Observed, database: str, airbyte: str) -> Plan:
     """Return the plan that leads to `airbyte` on `database`; raise BlockedError if it must not."""
     now = seen.now
-    if (now.database, now.airbyte) == (database, airbyte):
-        return failover_plan.decide(seen)  # at home; at most it is not started yet
     _living(seen, now.database)
     _hosts_answer(seen, now.airbyte, airbyte)
+    if (now.database, now.airbyte) == (database, airbyte):
+        return failover_plan.decide(seen)  # at home; at most it is not started yet
     begun = seen.begun
     if begun is not None and begun.name != database:
         raise BlockedError(

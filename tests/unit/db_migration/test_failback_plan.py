@@ -65,6 +65,9 @@ def server(seen: Observed, place: int, changed: ServerSeen) -> Observed:
     return replace(seen, servers=tuple(servers))
 
 
+GONE = ServerSeen(TBD, answers=False, said="silent")
+
+
 @pytest.mark.parametrize(
     ("seen", "found"),
     [
@@ -75,6 +78,9 @@ def server(seen: Observed, place: int, changed: ServerSeen) -> Observed:
         (server(AWAY, 1, replace(AWAY.servers[1], mirror=COMPLETE)), f"follows {TBD}"),
         (replace(AWAY, hosts=(dead("prod"), AWAY.hosts[1])), f"host prod of {ABCTL}"),
         (replace(AWAY, hosts=(AWAY.hosts[0], dead("replica"))), f"host replica of {REPLICA}"),
+        # At home as well: a death is a failover's, which asks for the operator's word.
+        (replace(V2, hosts=(dead("prod"), V2.hosts[1])), f"host prod of {ABCTL}"),
+        (server(V2, [s.name for s in V2.servers].index(TBD), GONE), f"server {TBD}"),
     ],
 )
 def test_what_is_in_the_way_is_named(seen: Observed, found: str) -> None:
