@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from db_migration.airbytes import jobs
+from db_migration.airbytes import cron, jobs
 from db_migration.airbytes.api import AirbyteApi, Connection
 from db_migration.airbytes.jobs import Job, OpenJob
 from db_migration.airbytes.touching import Toucher, each, in_flight, seconds_between
@@ -137,7 +137,7 @@ def judge(  # noqa: PLR0911 - a list of cases, first match wins
     if one.schedule_type == "manual":
         return Verdict(proof="manual")
     if one.schedule_type == "cron":
-        return Verdict(proof=f"cron {_cron(one)}, its workflow waits for the next match")
+        return Verdict(proof=_cron(one, now))
     if last is not None and not last.ended:
         return Verdict(proof=f"job {last.id} is {last.status}")
     if last is not None and (before is None or last.id > before.id):
@@ -227,8 +227,12 @@ def _workflows(server: ServerConfig, wanted: Sequence[Connection]) -> set[str]:
     return {name.removeprefix(WORKFLOW) for (name,) in found}
 
 
-def _cron(one: Connection) -> str:
-    return str((one.schedule_data.get("cron") or {}).get("cronExpression") or "without expression")
+def _cron(one: Connection, now: float) -> str:
+    known = one.schedule_data.get("cron") or {}
+    expression, zone = str(known.get("cronExpression") or ""), known.get("cronTimeZone") or "UTC"
+    if match := cron.next_match(expression, zone, now):
+        return f"next run at {_time(match)}: cron {expression} {zone}"
+    return f"cron {expression or 'without expression'}, its workflow waits for the next match"
 
 
 def _time(moment: float) -> str:

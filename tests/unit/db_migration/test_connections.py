@@ -34,7 +34,10 @@ def job(number: int, status: str = "succeeded", age: float = 60) -> Job:
 
 PROVEN = {
     "manual": (connection("manual", {}), None, None, "manual"),
-    "cron": (connection("cron", CRON), None, None, "cron 0 0 * * * ?"),
+    "cron": (connection("cron", CRON), None, None, "next run at 1970-01-12T14:00:00"),
+    "cron that nobody understands": (
+        connection("cron", {"cron": {"cronExpression": "daily"}}), None, None, "cron daily, its"
+    ),
     "not due yet": (connection(), job(7), job(7), "next run at 1970-01-12T14:45:40"),
     "overdue, and a job came": (
         connection(), job(7, age=9000), job(8, age=1), "job 8 came after the touch"
