@@ -2,8 +2,8 @@
 
 The *database fence* (no Airbyte may enter the server) permits a promotion. The *sync fence* (no
 other Airbyte can sync: its host says that it is stopped, or the operator says that its host is
-down) is needed before an Airbyte is activated and before a connection is touched: connectors write
-to destinations without the database.
+down, or its longest sync has ended behind a closed database) is needed before an Airbyte is
+activated and before a connection is touched: connectors write to destinations without the database.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Other:
     former: bool = False
     """It was the last one to be active: a sync of it may still run."""
     down: bool = False
-    """The operator says that its host is down."""
+    """The operator says that its host is down, or nothing of it syncs any more: time has passed."""
     active_connections: int = 0
     """Of the database that it stands by on: its scheduler would run them."""
 
