@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,8 @@ class Deployment:
     proof: Proven = Proven()
     writers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     stops: list[Callable[[], None]] = field(default_factory=list)
+    agents: list[Callable[[], None]] = field(default_factory=list)
+    """What ends them, host by host."""
     said: list[str] = field(default_factory=list)
     when_said: dict[str, Callable[[], object]] = field(default_factory=dict)
     """What happens when the cut-over says a line."""
@@ -237,7 +240,13 @@ class Deployment:
             threads = [threading.Thread(target=agent.run, name=agent.name) for agent in agents]
             for thread in threads:
                 thread.start()
-            self.stops.append(lambda threads=threads, stop=stop: _join(threads, stop))  # type: ignore[misc]
+            end = partial(_join, threads, stop)
+            self.agents.append(end)
+            self.stops.append(end)
+
+    def stop_agents(self) -> None:
+        for stop in self.agents:
+            stop()
 
     def start_writers(self) -> None:
         """Start what compose and prod's abctl would write, each while its flag is there."""

@@ -80,7 +80,9 @@ def test_what_is_not_repaired_yet_is_named(v2: CrashWorld) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
+    """The agents are still: between two lives they might make the copy at home anew."""
     away(v2)
+    v2.stop_agents()
     for effect in (
         Effect.FENCE_AIRBYTE,
         Effect.ADMIT,
