@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeAlias
@@ -10,7 +10,15 @@ from typing import Any, LiteralString, TypeAlias
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import (
+    Retrying,
+    retry,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_fixed,
+    wait_random,
+)
 
 from db_migration.config import Login
 from db_migration.errors import NoRoomError, UnreachableError
@@ -21,6 +29,7 @@ Query: TypeAlias = LiteralString | sql.SQL | sql.Composed
 APPLICATION_NAME = "airbyte-migration"
 CONNECT_TIMEOUT_SECONDS = 5
 SILENCE_SECONDS = 20
+COLLISION_SECONDS = 5
 
 # Both sides must print the same value as the same text, whatever the server's defaults are.
 PINNED = {
@@ -133,6 +142,27 @@ def value(connection: Connection, query: Query, args: Sequence[object] = ()) -> 
 def run(connection: Connection, query: Query, args: Sequence[object] = ()) -> None:
     """Execute, without a result."""
     connection.execute(query, args or None)
+
+
+def atomically(connection: Connection, act: Callable[[], None]) -> None:
+    """Do it in one transaction; anew, while others change the same rows of a shared catalog.
+
+    PostgreSQL does not make a GRANT on a database wait for its RENAME, or the other way round: one
+    of two that meet there fails ("tuple concurrently updated").
+    """
+    for attempt in Retrying(
+        retry=retry_if_exception(_collided),
+        stop=stop_after_delay(COLLISION_SECONDS),
+        wait=wait_random(0.01, 0.1),
+        reraise=True,
+    ):
+        with attempt, connection.transaction():
+            act()
+
+
+def _collided(error: BaseException) -> bool:
+    internal = isinstance(error, psycopg.errors.InternalError_)
+    return internal and "tuple concurrently" in str(error)
 
 
 def run_script(connection: Connection, script: str) -> None:

@@ -16,7 +16,7 @@ from db_migration.failover.look import InstanceHost
 from db_migration.failover.state import COMPOSE
 from db_migration.following import marks
 from db_migration.journal import Journal
-from db_migration.postgres import Connection, row, rows, run, value
+from db_migration.postgres import Connection, atomically, row, rows, run, value
 from db_migration.sides import admission, epoch, hosts, promotion, servers, standby
 from db_migration.sides.epoch import Epoch
 from db_migration.sides.fences import require_harmless
@@ -167,9 +167,12 @@ def _set_aside(config: Config, now: Epoch, server: ServerConfig) -> None:
         _drop_slots(connection, server.database)
         promotion.end_all(connection, there)
         suffix = _free_suffix(connection, there, now)
-        with connection.transaction():
+
+        def rename_all() -> None:
             for name in there:
                 run(connection, rename.format(sql.Identifier(name), sql.Identifier(name + suffix)))
+
+        atomically(connection, rename_all)
 
 
 def _drop_slots(connection: Connection, database: str) -> None:

@@ -9,7 +9,7 @@ from psycopg import sql
 from db_migration.config import ServerConfig
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
-from db_migration.postgres import Connection, rows, run, until, value
+from db_migration.postgres import Connection, atomically, rows, run, until, value
 from db_migration.sides import servers
 
 END_DEADLINE_SECONDS = 10
@@ -28,12 +28,15 @@ def admit(server: ServerConfig, roles: Sequence[str], role: str | None) -> None:
         known = _present(connection, "pg_roles", "rolname", roles)
         names = _present(connection, "pg_database", "datname", server.live_databases)
         others = [other for other in known if other != role]
-        with connection.transaction():
+
+        def change() -> None:
             for name in names:
                 for other in others:
                     run(connection, _change("REVOKE CONNECT ON DATABASE {} FROM {}", name, other))
                 if role in known:
                     run(connection, _change("GRANT CONNECT ON DATABASE {} TO {}", name, str(role)))
+
+        atomically(connection, change)
         end_sessions(connection, others)
 
 

@@ -14,6 +14,7 @@ from db_migration.errors import BlockedError
 from db_migration.following import marks, sequences
 from db_migration.postgres import (
     Connection,
+    atomically,
     become,
     row,
     rows,
@@ -156,8 +157,12 @@ def allow(connection: Connection, names: list[str], *, on: bool) -> None:
     """Open or close those of the databases that are there."""
     change = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
     there = "SELECT datname FROM pg_database WHERE datname = ANY(%s) ORDER BY 1"
-    for (name,) in rows(connection, there, (names,)):
-        run(connection, change.format(sql.Identifier(name), sql.Literal(on)))
+
+    def each() -> None:
+        for (name,) in rows(connection, there, (names,)):
+            run(connection, change.format(sql.Identifier(name), sql.Literal(on)))
+
+    atomically(connection, each)
 
 
 def end_all(connection: Connection, names: list[str]) -> None:
@@ -191,14 +196,18 @@ def rename_databases(server: ServerConfig, epoch: int, reason: str) -> None:
     before = f"{server.database}_before_{reason.replace('-', '_')}_{epoch}"
     database, mirror = sql.Identifier(server.database), sql.Identifier(server.mirror)
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
-    with servers.control(server).connect() as connection, connection.transaction():
-        there = "SELECT true FROM pg_database WHERE datname = %s"
-        if value(connection, there, (server.database,)):
-            run(connection, rename.format(database, sql.Identifier(before)))
-        run(connection, rename.format(mirror, database))
-        owner = sql.SQL("ALTER DATABASE {} OWNER TO {}")
-        run(connection, owner.format(database, sql.Identifier(server.owner_role)))
-        marks.write_active(connection, server.database, epoch, reason)
+    there = "SELECT true FROM pg_database WHERE datname = %s"
+    owner = sql.SQL("ALTER DATABASE {} OWNER TO {}")
+    with servers.control(server).connect() as connection:
+
+        def swap() -> None:
+            if value(connection, there, (server.database,)):
+                run(connection, rename.format(database, sql.Identifier(before)))
+            run(connection, rename.format(mirror, database))
+            run(connection, owner.format(database, sql.Identifier(server.owner_role)))
+            marks.write_active(connection, server.database, epoch, reason)
+
+        atomically(connection, swap)
 
 
 @effect(Effect.MAKE_MIRROR)

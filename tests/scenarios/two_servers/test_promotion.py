@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
 from db_migration.errors import BlockedError
-from db_migration.sides import admission, epoch, promotion
+from db_migration.sides import admission, epoch, promotion, servers
 from db_migration.sides.epoch import Epoch
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA, Deployment, enter
 from tests.support.fix_postgres import wait_for
@@ -118,3 +119,21 @@ def test_agent_ends_when_its_configuration_changes(deployment: Deployment) -> No
     path.write_text(path.read_text().replace('"poll_seconds": 0.1', '"poll_seconds": 0.2'))
     assert agent.wait(AGENT_STEP) == 0
     assert "the configuration has changed" in (deployment.folder / "agent.log").read_text()
+
+
+def test_a_grant_that_comes_between_is_no_error(deployment: Deployment) -> None:
+    """PostgreSQL fails one of two that change the row of a database at once."""
+    server = deployment.config().servers[0]
+    closing = "SELECT FROM pg_stat_activity WHERE query ~ 'ALLOW_CONNECTIONS' AND wait_event = %s"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        psycopg.connect(deployment.keeper.dsn("postgres")) as granting,
+        servers.control(server).connect() as connection,
+    ):
+        granting.execute("GRANT TEMPORARY ON DATABASE airbyte_mirror TO PUBLIC")
+        closed = pool.submit(promotion.allow, connection, ["airbyte_mirror"], on=False)
+        wait_for(lambda: deployment.keeper.sql(closing, "transactionid") != [], FOLLOW)
+        granting.commit()
+        closed.result(AGENT_STEP)
+    query = "SELECT datallowconn FROM pg_database WHERE datname = 'airbyte_mirror'"
+    assert deployment.keeper.sql(query) == [(False,)]
