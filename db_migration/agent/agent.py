@@ -260,8 +260,9 @@ class Agent:
         if self._open:
             try:
                 self.journal.save_state(self._state)
-            except (UnreachableError, psycopg.OperationalError) as error:
+            except (MigrationError, psycopg.Error) as error:
                 self._log.debug("state is not saved", error=status.short(error))
+                self._open = not isinstance(error, psycopg.errors.UndefinedTable)
 
     def _say(self, decision: plan.Decision) -> None:
         if decision.step is not Step.WAIT or self._said != decision.why:

@@ -1,7 +1,8 @@
 """Look at every server, host and Airbyte at once, for a failover; changes nothing.
 
 The dead cost seconds, not minutes: all are asked at the same time, and a server counts as dead only
-when it has not answered for as long as that takes.
+when it has not answered for as long as that takes. One that answers is alive, and may be busy or
+starting: it gets longer to let us in, since nobody can do anything without it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from db_migration.sides.hosts import HostControl
 
 SILENT_SECONDS = 2.0
 PING_SECONDS = 2
+LETS_IN_SECONDS = 15.0
 JOURNAL = "failover"
 UNFINISHED = "unfinished"
 ALIVE = frozenset({Ping.OK, Ping.REJECT})
@@ -55,7 +57,7 @@ def look(config: Config, instance_host: InstanceHost, down: frozenset[str]) -> O
 
 
 def _server(server: ServerConfig) -> ServerSeen:
-    """Ask a server until it answers, or has been silent for long enough."""
+    """Ask a server until it lets us in, or has kept silent, or us out, for long enough."""
     found = ServerSeen(server.name, answers=False)
 
     def answered() -> bool:
@@ -63,7 +65,8 @@ def _server(server: ServerConfig) -> ServerSeen:
         found = _ask(server)
         return found.answers and not found.said
 
-    until(answered, SILENT_SECONDS, every=0.2)
+    if not until(answered, SILENT_SECONDS, every=0.2) and found.answers:
+        until(answered, LETS_IN_SECONDS - SILENT_SECONDS, every=0.2)
     return found
 
 
@@ -72,7 +75,7 @@ def _ask(server: ServerConfig) -> ServerSeen:
         said = f"no PostgreSQL at {server.host}:{server.port}"
         return ServerSeen(server.name, answers=False, said=said)
     try:
-        with servers.control(server).connect(connect_timeout=str(PING_SECONDS)) as connection:
+        with servers.control(server).connect() as connection:
             return _read(server, connection)
     except UnreachableError as error:
         said = error.found.rpartition("let us in: ")[2]

@@ -105,15 +105,15 @@ def _refuse_behind(seen: Observed) -> None:
         if host.status is not None
         for status in host.status.instances
     ]
-    silent = ", ".join(server.name for server in seen.servers if not server.answers)
     highest, host_name = max(told, default=(0, ""))
     if highest > seen.now.epoch:
+        unread = [f"{one.name}: {one.said}" for one in seen.servers if one.said]
         raise BlockedError(
-            found=f"host {host_name} was told epoch {highest}, and no server that answers knows "
-            f"more than epoch {seen.now.epoch}: the newest data are on one that is silent "
-            f"({silent or 'none'})",
+            found=f"host {host_name} was told epoch {highest}, and no server that lets us in knows "
+            f"more than epoch {seen.now.epoch}: the newest data are on one that does not "
+            f"({'; '.join(unread) or 'none'})",
             needed=f"the database server that became active with epoch {highest}",
-            way_out=f"bring it back ({silent or 'look at the hosts'}); what is left is older",
+            way_out="bring it back, or have it let us in; what is left is older",
         )
 
 

@@ -111,11 +111,12 @@ class AgentProcess:
     def start(self) -> None:
         with self._lock:
             self._wanted = True
-            if self._process is None or self._process.poll() is not None:
-                with self.log.open("ab") as log:
-                    self._process = subprocess.Popen(
-                        self._command, cwd=ROOT, stdout=log, stderr=log
-                    )
+            self._start()
+
+    def _start(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log)
 
     def kill(self) -> None:
         with self._lock:
@@ -127,9 +128,13 @@ class AgentProcess:
     def _keep(self) -> None:
         while True:
             threading.Event().wait(RESTART_SECONDS)
-            if self._wanted and self._process is not None and self._process.poll() is not None:
-                self.ended_by_itself += 1
-                self.start()
+            with (
+                self._lock
+            ):  # what was killed, and is just being started again, has not ended itself
+                ended = self._process is not None and self._process.poll() is not None
+                if self._wanted and ended:
+                    self.ended_by_itself += 1
+                    self._start()
 
 
 class FaultWorld:
@@ -213,7 +218,8 @@ class FaultWorld:
             self.load.go()
         refused, unreadable = self.load.take_refused(), self._take_unreadable()
         ended, self.agent.ended_by_itself = self.agent.ended_by_itself, 0
-        assert (refused, unreadable, ended) == ([], [], 0)
+        found = {"refused": refused, "unreadable": unreadable, "agent ended by itself": ended}
+        assert not any(found.values()), found
 
     def tell(self) -> str:
         """Say what a person would look at."""

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from db_migration.errors import BlockedError, ExitCode, MigrationError
-from db_migration.failover import outwait
+from db_migration.failover import look, outwait
 from db_migration.failover import steps as failover_steps
 from db_migration.failover.plan import Kind
 from db_migration.sides.epoch import Epoch
@@ -104,6 +104,17 @@ def shut_out_for(world: CrashWorld) -> list[float]:
 
 def interrupted(_: failover_steps.Task) -> None:
     raise BlockedError(found="a connection that broke", needed="one that holds", way_out="again")
+
+
+def test_who_answers_is_given_time_to_let_us_in(v2: CrashWorld) -> None:
+    """A server in its recovery, or a host under load just after another one has died."""
+    v2.kill(INTERMEDIARY)
+    v2.keeper.sql("ALTER ROLE airbyte_migration NOLOGIN")
+    busy = 2 * look.SILENT_SECONDS
+    threading.Timer(busy, v2.keeper.sql, ["ALTER ROLE airbyte_migration LOGIN"]).start()
+    observed = v2.observe()
+    assert observed.report.seconds["observe"] >= busy
+    assert observed.plan.kind is Kind.PROMOTE
 
 
 def test_time_fences_nobody_whose_database_is_silent(v2: CrashWorld) -> None:

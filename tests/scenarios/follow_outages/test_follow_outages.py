@@ -247,3 +247,21 @@ def test_copy_that_fails_is_not_tried_without_end(scenario: Scenario) -> None:
     wait_for(lambda: well(scenario), timeouts.CONVERGE)
     scenario.assert_equal()
     stop()
+
+
+def test_a_lost_journal_costs_its_history_only(scenario: Scenario) -> None:
+    """Somebody drops the tables of the control database while the agent writes into them."""
+    stop = scenario.run_in_background(scenario.converge())
+    before = scenario.target.sql(MIRROR)
+    scenario.target.sql("DROP SCHEMA migration CASCADE", database="airbyte_migration")
+    wait_for(lambda: journaled(scenario) and well(scenario), timeouts.FOLLOW)
+    write(scenario)
+    wait_for(lambda: well(scenario), timeouts.FOLLOW)
+    scenario.assert_equal()
+    assert scenario.target.sql(MIRROR) == before
+    stop()
+
+
+def journaled(scenario: Scenario) -> bool:
+    query = "SELECT to_regclass('migration.feed') IS NOT NULL"
+    return scenario.target.sql(query, database="airbyte_migration") == [(True,)]

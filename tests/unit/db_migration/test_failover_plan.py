@@ -229,6 +229,10 @@ REFUSED: dict[str, tuple[Observed, str]] = {
     "epoch behind: only a host knows the newest": (
         without(failed_over(V2), CW), "told epoch 2"
     ),
+    "epoch behind: who knows it does not let us in": (
+        with_server(failed_over(V2), CW, epoch=None, said="too many clients"),
+        f"one that does not ({CW}: too many clients)",
+    ),
     "v1, compose stopped on a living host": (
         with_host(V1, host("prod", compose="stopped")), "not a dead host"
     ),
