@@ -194,9 +194,9 @@ def suspects(sides: Sides, of: Shape, keep: int = KEPT_NAMES) -> tuple[list[str]
 
 
 def _stream(connection: Connection, query: sql.Composed) -> Iterator[tuple[Any, ...]]:
-    with connection.transaction(), connection.cursor(name="rows") as cursor:
-        cursor.itersize = FETCHED_ROWS
-        yield from cursor.execute(query)
+    """Read chunk by chunk; a server's cursor could not be closed over a connection that broke."""
+    with connection.cursor() as cursor:
+        yield from cursor.stream(query, size=FETCHED_ROWS)
 
 
 def _unequal(there: Iterator[tuple[Any, ...]], here: Iterator[tuple[Any, ...]]) -> Iterator[str]:
