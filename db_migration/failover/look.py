@@ -12,11 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import make_conninfo
-from psycopg.pq import PGconn, Ping
 
 from db_migration.airbytes.api import AirbyteApi
-from db_migration.config import Address, Config, InstanceConfig, ServerConfig, slot_name
+from db_migration.config import Config, InstanceConfig, ServerConfig, slot_name
 from db_migration.cutover import plan as cutover_plan
 from db_migration.cutover import sides as cutover_sides
 from db_migration.errors import MigrationError, UnreachableError
@@ -27,11 +25,8 @@ from db_migration.sides import epoch, hosts, servers
 from db_migration.sides.hosts import HostControl
 
 SILENT_SECONDS = 2.0
-PING_SECONDS = 2
-LETS_IN_SECONDS = 15.0
 JOURNAL = "failover"
 UNFINISHED = "unfinished"
-ALIVE = frozenset({Ping.OK, Ping.REJECT})
 MADE_BY = ("subscribe", "enable", "swap_mirror")
 """Steps after which a mirror follows the source of the feed that did them."""
 
@@ -66,12 +61,12 @@ def _server(server: ServerConfig) -> ServerSeen:
         return found.answers and not found.said
 
     if not until(answered, SILENT_SECONDS, every=0.2) and found.answers:
-        until(answered, LETS_IN_SECONDS - SILENT_SECONDS, every=0.2)
+        until(answered, servers.LETS_IN_SECONDS - SILENT_SECONDS, every=0.2)
     return found
 
 
 def _ask(server: ServerConfig) -> ServerSeen:
-    if not alive(server):
+    if not servers.alive(server):
         said = f"no PostgreSQL at {server.host}:{server.port}"
         return ServerSeen(server.name, answers=False, said=said)
     try:
@@ -82,12 +77,6 @@ def _ask(server: ServerConfig) -> ServerSeen:
     except psycopg.OperationalError as error:
         said = f"it broke the connection ({type(error).__name__})"
     return ServerSeen(server.name, answers=True, said=said)
-
-
-def alive(address: Address) -> bool:
-    """Tell whether a PostgreSQL server answers at all, even if it lets nobody in."""
-    conninfo = make_conninfo(host=address.host, port=address.port, connect_timeout=PING_SECONDS)
-    return PGconn.ping(conninfo.encode()) in ALIVE
 
 
 def _read(server: ServerConfig, connection: Connection) -> ServerSeen:
@@ -211,5 +200,5 @@ def _compose_database(config: Config) -> bool | None:
     ours = {server.name for server in config.servers}
     for feed in config.feeds:
         if feed.source.name not in ours:
-            return alive(feed.source)
+            return servers.alive(feed.source)
     return None

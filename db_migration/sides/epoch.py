@@ -113,6 +113,7 @@ def advance(config: Config, new: Epoch, on: Sequence[str], *, after: int | None 
     UnreachableError when the first does not answer.
     """
     wanted = [server for name in on if (server := config.server(name)) is not None]
+    servers.await_living(config.servers)
     answering = servers.ask(config.servers, lambda _, connection: _records(connection))
     if not wanted or wanted[0].name not in answering:
         raise UnreachableError(

@@ -8,13 +8,20 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn, Ping
 
-from db_migration.config import Config, ServerConfig
+from db_migration.config import Address, Config, ServerConfig
 from db_migration.errors import MigrationError, UnreachableError
-from db_migration.postgres import Connection, Endpoint
+from db_migration.postgres import Connection, Endpoint, until
 
 ANSWER_SECONDS = 3
 """What a server that does not answer may cost; a living one takes milliseconds."""
+
+LETS_IN_SECONDS = 15.0
+"""For how long one that is alive is waited for: a host under load, a server in its recovery."""
+PING_SECONDS = 2
+ALIVE = frozenset({Ping.OK, Ping.REJECT})
 
 T = TypeVar("T")
 
@@ -70,3 +77,23 @@ def ask(
     for thread in threads:
         thread.join(max(0, deadline - time.monotonic()))
     return dict(answers)
+
+
+def alive(address: Address) -> bool:
+    """Tell whether a PostgreSQL server answers at all, even if it lets nobody in."""
+    conninfo = make_conninfo(host=address.host, port=address.port, connect_timeout=PING_SECONDS)
+    return PGconn.ping(conninfo.encode()) in ALIVE
+
+
+def await_living(servers: tuple[ServerConfig, ...]) -> None:
+    """Give every server that is alive time to let us in; the dead are not waited for.
+
+    Whoever changes the active side and takes a busy server for a dead one does not hear of the
+    epoch that only this one knows.
+    """
+
+    def all_in() -> bool:
+        answers = ask(servers, lambda *_: True)
+        return not any(alive(server) for server in servers if server.name not in answers)
+
+    until(all_in, LETS_IN_SECONDS, every=0.2)
