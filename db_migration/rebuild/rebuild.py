@@ -87,8 +87,7 @@ class _Rebuild:
         self._host = instance_host
         self._dry_run = dry_run
         self._seconds = seconds
-        servers.await_living(config.servers)
-        self._now = epoch.current(config)
+        self._now = epoch.current(config, patient=True)
         self._report = Report(self._now)
 
     def run(self, started: float) -> Report:

@@ -197,11 +197,13 @@ def _free_suffix(connection: Connection, names: list[str], now: Epoch) -> str:
 @effect(Effect.MAKE_EMPTY)
 def _make_empty(server: ServerConfig) -> None:
     """Make the databases that Pulumi declares again: empty, Airbyte's, closed for everybody."""
+    revoke = sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC")
+    own = sql.SQL("ALTER DATABASE {} OWNER TO {}")
     with servers.control(server).connect() as connection:
         there = {name for (name,) in rows(connection, THERE, (server.live_databases,))}
         for name in server.live_databases:
             if name not in there:
                 promotion.create_like(connection, name, server.mirror)
             database, owner = sql.Identifier(name), sql.Identifier(server.owner_role)
-            run(connection, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-            run(connection, sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, owner))
+            for change in (revoke.format(database), own.format(database, owner)):
+                atomically(connection, partial(run, connection, change))

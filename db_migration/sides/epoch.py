@@ -67,10 +67,13 @@ def read(connection: Connection) -> Epoch | None:
     return Epoch(*found) if found else None
 
 
-def current(config: Config) -> Epoch:
-    """Return the highest epoch of all servers that answer; raises UnreachableError if none does."""
+def current(config: Config, *, patient: bool = False) -> Epoch:
+    """Return the highest epoch of all servers that answer; raises UnreachableError if none does.
+
+    `patient` waits for those that are alive (`servers.ask`).
+    """
     first = initial(config)
-    answers = servers.ask(config.servers, lambda _, connection: read(connection))
+    answers = servers.ask(config.servers, lambda _, connection: read(connection), patient=patient)
     if not answers:
         raise UnreachableError(
             found=f"none of {', '.join(server.name for server in config.servers)} answers",
@@ -113,8 +116,9 @@ def advance(config: Config, new: Epoch, on: Sequence[str], *, after: int | None 
     UnreachableError when the first does not answer.
     """
     wanted = [server for name in on if (server := config.server(name)) is not None]
-    servers.await_living(config.servers)
-    answering = servers.ask(config.servers, lambda _, connection: _records(connection))
+    answering = servers.ask(
+        config.servers, lambda _, connection: _records(connection), patient=True
+    )
     if not wanted or wanted[0].name not in answering:
         raise UnreachableError(
             found=f"{on[0]} does not answer",

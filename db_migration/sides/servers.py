@@ -54,12 +54,35 @@ def here(config: Config) -> ServerConfig:
 
 
 def ask(
-    servers: tuple[ServerConfig, ...], question: Callable[[ServerConfig, Connection], T]
+    servers: tuple[ServerConfig, ...],
+    question: Callable[[ServerConfig, Connection], T],
+    *,
+    patient: bool = False,
 ) -> dict[str, T]:
     """Put the question to the control database of every server at once; leave out the silent.
 
-    Threads of their own, which nobody waits for: a frozen server keeps its connection open for
-    ever and answers nothing.
+    `patient` gives those that are alive more time; the dead are not waited for. Whoever changes the
+    active side and takes a busy server for a dead one does not hear of the epoch that only this
+    one knows.
+    """
+    answers = _ask_once(servers, question)
+
+    def all_in() -> bool:
+        late = tuple(one for one in servers if one.name not in answers and alive(one))
+        answers.update(_ask_once(late, question))
+        return not late
+
+    if patient:
+        until(all_in, LETS_IN_SECONDS, every=0.2)
+    return answers
+
+
+def _ask_once(
+    servers: tuple[ServerConfig, ...], question: Callable[[ServerConfig, Connection], T]
+) -> dict[str, T]:
+    """Use threads of their own, which nobody waits for.
+
+    A frozen server keeps its connection open for ever and answers nothing.
     """
     answers: dict[str, T] = {}
 
@@ -83,17 +106,3 @@ def alive(address: Address) -> bool:
     """Tell whether a PostgreSQL server answers at all, even if it lets nobody in."""
     conninfo = make_conninfo(host=address.host, port=address.port, connect_timeout=PING_SECONDS)
     return PGconn.ping(conninfo.encode()) in ALIVE
-
-
-def await_living(servers: tuple[ServerConfig, ...]) -> None:
-    """Give every server that is alive time to let us in; the dead are not waited for.
-
-    Whoever changes the active side and takes a busy server for a dead one does not hear of the
-    epoch that only this one knows.
-    """
-
-    def all_in() -> bool:
-        answers = ask(servers, lambda *_: True)
-        return not any(alive(server) for server in servers if server.name not in answers)
-
-    until(all_in, LETS_IN_SECONDS, every=0.2)

@@ -129,9 +129,8 @@ class AgentProcess:
     def _keep(self) -> None:
         while True:
             threading.Event().wait(RESTART_SECONDS)
-            with (
-                self._lock
-            ):  # what was killed, and is just being started again, has not ended itself
+            with self._lock:
+                # What was killed, and is just being started again, has not ended by itself.
                 ended = self._process is not None and self._process.poll() is not None
                 if self._wanted and ended:
                     self.ended_by_itself += 1
