@@ -178,14 +178,11 @@ class Scenario:
         return agent
 
     def state(self) -> dict[str, Any]:
-        """Read what the agent has saved, without touching the files that it reads.
-
-        A full disk may end the server, which then starts again: nothing is known meanwhile.
-        """
+        """Read what the agent has saved, without touching the files that it reads."""
         query = "SELECT state FROM migration.feed WHERE name = %s"
         try:
             found = self.target.sql(query, FEED, database="airbyte_migration")
-        except (psycopg.errors.UndefinedTable, psycopg.OperationalError):
+        except psycopg.errors.UndefinedTable:
             found = []
         return found[0][0] if found else {"state": None, "error": None}
 

@@ -31,7 +31,7 @@ DEAD_HOST_SAID = 60 * FACTOR
 DATABASE_ACCEPTS = 10 * FACTOR
 """Seconds: twice what the demo holds on a machine of its own."""
 DATABASE_MOVES = 10 * FACTOR
-STILL_ON_ITS_WAY = 1.0 * FACTOR
+STILL_ON_ITS_WAY = 1.0
 """Seconds before a database's death in which what it acknowledged may not have reached its copy."""
 PROPOSAL = re.compile(r"\d+ to (?:create|update|delete|replace)")
 WITH_SCRIPT = ("core-worker-01", "intermediary", "replica")

@@ -16,9 +16,7 @@ from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA, enter
 from tests.support.fix_postgres import PgServer, wait_for
 from tests.support.live_standin import CONTROL
-from tests.support.timeouts import FACTOR, FOLLOW
-
-ACCEPTS_SECONDS = 5 * FACTOR
+from tests.support.timeouts import FOLLOW
 
 
 def test_prods_host_dies_and_the_replica_attaches(v2: CrashWorld) -> None:
@@ -29,7 +27,7 @@ def test_prods_host_dies_and_the_replica_attaches(v2: CrashWorld) -> None:
     assert report.connections is not None
     assert report.connections.scheduled == report.connections.active == 6
     assert report.database_accepts is not None
-    assert report.database_accepts - report.started < ACCEPTS_SECONDS
+    assert report.database_accepts - report.started < 5
     v2.assert_lives(v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
 
 
@@ -88,7 +86,7 @@ def test_time_takes_the_place_of_a_word(v2: CrashWorld, monkeypatch: pytest.Monk
     monkeypatch.setattr(failover_steps, "record", spy)
     wait_for(lambda: shut_out_for(v2)[0] > LONGEST / 2, FOLLOW)
     report = v2.observe(longest_sync=LONGEST).run()
-    assert report.seconds["outwait"] < LONGEST
+    assert report.seconds["outwait"] < LONGEST / 2 + 2 * outwait.LOOK_SECONDS
     assert passed[0] >= LONGEST
     v2.assert_lives(v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
     assert shut_out_for(v2) == []
@@ -134,7 +132,7 @@ def test_intermediary_dies_and_the_mirror_is_promoted(v2: CrashWorld) -> None:
     report = v2.failover()
     assert report.plan.kind is Kind.PROMOTE
     assert report.database_accepts is not None
-    assert report.database_accepts - report.started < ACCEPTS_SECONDS
+    assert report.database_accepts - report.started < 5
     assert report.connections is not None
     assert report.connections.unscheduled == {}
     v2.assert_lives(v2.keeper, Epoch(2, KEEPER, NEW, "failover"))
