@@ -6,6 +6,7 @@ own, so that start and imports count as they do for the peers; prints one line o
 
 from __future__ import annotations
 
+import compileall
 import json
 import resource
 import sys
@@ -22,7 +23,8 @@ from db_migration.following import prepare
 from db_migration.seeding import seed
 from db_migration.verification import verify
 
-TARGET_SETUP = Path(__file__).parents[1] / "db_migration" / "target_setup.sql"
+ROOT = Path(__file__).parents[1]
+TARGET_SETUP = ROOT / "db_migration" / "target_setup.sql"
 PASSWORD = "benchmark-migration"  # noqa: S105 - of servers that live as long as the measurement
 FEED = "prod-to-core-worker-01"
 CONTROL, MIRROR = "airbyte_migration", "airbyte_mirror"
@@ -34,6 +36,8 @@ def set_up(folder: Path, source: Server, target: Server, database: str) -> Path:
 
     The source gets what `prepare` gives it: the feed's role and the publication.
     """
+    for package in ("airbyte", "db_migration"):
+        compileall.compile_dir(ROOT / package, quiet=1)  # as in the image
     if not target.value("SELECT true FROM pg_roles WHERE rolname = 'airbyte_migration'"):
         script = TARGET_SETUP.read_text()
         for name in ("migration", "airbyte"):

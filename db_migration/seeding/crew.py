@@ -21,8 +21,9 @@ from psycopg.pq import TransactionStatus
 from db_migration.context import Context
 from db_migration.errors import UnreachableError
 from db_migration.postgres import Connection, run, until, value
-from db_migration.seeding.plan import Job, Schedule
+from db_migration.seeding.plan import Job
 from db_migration.seeding.progress import Progress
+from db_migration.seeding.schedule import Schedule
 
 ATTEMPTS = 10
 PAUSE_SECONDS = 2.0

@@ -12,14 +12,11 @@ from db_migration import catalog
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import Stopping
-from db_migration.postgres import rows, run, run_script
+from db_migration.postgres import rows, run, run_script, value
 from db_migration.seeding.crew import Tally, Worker
-from db_migration.seeding.pipe import pipe
+from db_migration.seeding.pipe import Digest, digest, pipe
 from db_migration.seeding.plan import SMALL_BYTES, Job, Kind, Part
 from db_migration.verification import hashing
-
-Sum = tuple[int, str]
-"""A table's number of rows and sum of hashes."""
 
 
 @dataclass
@@ -30,7 +27,28 @@ class Work:
     columns: Mapping[str, list[catalog.Column]]
     ended: threading.Event
     tally: Tally
-    sums: dict[tuple[Kind, str], Sum] = field(default_factory=dict)
+    digests: dict[Job, Digest] = field(default_factory=dict)
+    """Of each part of a table as it was sent, and as it was read back."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """The source's rows, of tables that were read in parts."""
+    differences: list[str] = field(default_factory=list)
+
+    def doubtful(self) -> set[str]:
+        """Name the tables whose bytes do not prove that what is there is what was read.
+
+        They may be equal all the same: a composite value's bytes name its types by number, which
+        each server gives out for itself.
+        """
+        sides: dict[str, dict[Kind, Digest]] = {}
+        for job, found in self.digests.items():
+            sums = sides.setdefault(job.tables[0], {})
+            sums[job.kind] = sums.get(job.kind, Digest()) + found
+        return {
+            name
+            for name, sums in sides.items()
+            if sums.get(Kind.READ_BACK) != (sent := sums.get(Kind.COPY, Digest()))
+            or self.counts.get(name, sent.rows) != sent.rows
+        }
 
     def carry_out(self, worker: Worker, job: Job) -> None:
         """Do one job, of whatever kind."""
@@ -40,8 +58,9 @@ class Work:
             Kind.KEY: add_constraint,
             Kind.FOREIGN_KEY: add_constraint,
             Kind.ANALYZE: analyze,
-            Kind.HASH_SOURCE: hash_table,
-            Kind.HASH_COPY: hash_table,
+            Kind.COUNT: count_rows,
+            Kind.READ_BACK: read_back,
+            Kind.COMPARE: compare_values,
         }
         doing[job.kind](self, worker, job)
 
@@ -93,11 +112,12 @@ def copy_part(work: Work, worker: Worker, job: Job) -> None:
                 name = sql.Identifier(table.schema, table.name)
                 run(target, sql.SQL("TRUNCATE ONLY {}").format(name))
             texts = [text.as_string(target).encode() for text in (read, write)]
-            done = pipe(worker.source.pgconn, target.pgconn, texts[0], texts[1], seen)
+            sent = pipe(worker.source.pgconn, target.pgconn, texts[0], texts[1], seen)
+            work.digests[job] = sent  # before the commit: one that is not heard of counts too
     except BaseException:
         work.tally.add(job, -passed[0], -passed[1])
         raise
-    work.tally.add(job, done - passed[0], 0)
+    work.tally.add(job, sent.rows - passed[0], 0)
 
 
 @effect(Effect.BUILD_INDEX)
@@ -124,10 +144,37 @@ def analyze(_: Work, worker: Worker, job: Job) -> None:
         run_script(target, job.text)
 
 
-def hash_table(work: Work, worker: Worker, job: Job) -> None:
-    """Hash a table of the source in the snapshot, or of the copy as it was loaded."""
+def count_rows(work: Work, worker: Worker, job: Job) -> None:
+    """Count the rows that the snapshot shows."""
+    if job.table is not None:
+        name = sql.Identifier(job.table.schema, job.table.name)
+        query = sql.SQL("SELECT count(*) FROM ONLY {}").format(name)
+        work.counts[job.table.full_name] = value(worker.source, query)
+
+
+def read_back(work: Work, worker: Worker, job: Job) -> None:
+    """Read what was loaded, as the source was read; prod is not asked a second time."""
+
+    def seen(*_: int) -> None:
+        if work.ended.is_set():
+            raise Stopping
+
+    columns = work.columns[job.tables[0]]
+    if columns and job.table is not None:
+        read, _ = copy_statements(job.table, columns, job.part)
+        text = read.as_string(worker.target).encode()
+        work.digests[job] = digest(worker.target.pgconn, text, seen)
+
+
+def compare_values(work: Work, worker: Worker, job: Job) -> None:
+    """Hash the values of a table on both sides, and name it if they differ."""
     if job.table is None:
         return
-    side = worker.source if job.kind is Kind.HASH_SOURCE else worker.target
-    count, total = rows(side, hashing.table_sum(job.table, work.columns[job.table.full_name]))[0]
-    work.sums[job.kind, job.table.full_name] = (count, total)
+    query = hashing.table_sum(job.table, work.columns[job.table.full_name])
+    there, here = (rows(side, query)[0] for side in (worker.source, worker.target))
+    if there != here:
+        hashes = "equal" if there[1] == here[1] else "differ"
+        work.differences.append(
+            f"table {job.table.full_name}: {there[0]} rows on the source, {here[0]} in the copy, "
+            f"hashes {hashes}"
+        )

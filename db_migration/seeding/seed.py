@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,9 +31,8 @@ from db_migration.postgres import Connection, become, run, run_script, value
 from db_migration.seeding import dump
 from db_migration.seeding import plan as seed_plan
 from db_migration.seeding.crew import Crew, Tally, open_snapshot
-from db_migration.seeding.jobs import Sum, Work
+from db_migration.seeding.jobs import Work
 from db_migration.seeding.pipe import answer
-from db_migration.seeding.plan import Kind
 from db_migration.sides import promotion
 
 WORKERS = min(max(os.cpu_count() or 2, 2), 4)
@@ -76,8 +76,8 @@ class Loaded:
 def seed(context: Context, *, verify: bool = False) -> Loaded:
     """Slot, schema, rows, indexes, constraints, statistics, sequences, mark.
 
-    With `verify` every table is hashed on both sides under the snapshot while others still load; a
-    copy that differs gets no mark, and BlockedError names the tables.
+    With `verify` every table is read back while others still load, and compared with what was read
+    in the snapshot; a copy that differs gets no mark, and BlockedError names the tables.
     """
     with _replication(context) as walsender:
         start = create_slot(context, walsender)
@@ -85,9 +85,15 @@ def seed(context: Context, *, verify: bool = False) -> Loaded:
             what = read_plan(source, start)
             # Two connections stand for the snapshot: the loss of one does not end it.
             again = value(source, "SELECT pg_export_snapshot()")
-            create_database(context)
-            restore_schema(context, start, what)
-            loaded = run_jobs(context, [start.snapshot, again], what, verify=verify)
+            with ThreadPoolExecutor() as pool:  # one core would be idle until the rows come
+                before, after = (
+                    pool.submit(definitions, context, start, what, section)
+                    for section in ("pre-data", "post-data")
+                )
+                create_database(context)
+                restore_schema(context, before.result())
+            names = [start.snapshot, again]
+            loaded = run_jobs(context, names, what, after.result(), verify=verify)
     if loaded.differences:
         rest = len(loaded.differences) - NAMED_TABLES
         named = loaded.differences[:NAMED_TABLES] + ([f"{rest} more"] if rest > 0 else [])
@@ -163,11 +169,15 @@ def create_database(context: Context) -> None:
         run(connection, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
 
 
-@effect(Effect.RESTORE_SCHEMA)
-def restore_schema(context: Context, start: Start, what: Plan) -> None:
-    """Make types, tables and sequences, owned by Airbyte's role."""
+def definitions(context: Context, start: Start, what: Plan, section: str) -> str:
+    """Return the SQL of one section of what the snapshot shows, less what is not published."""
     without = [(table.schema, table.name) for table in what.unpublished]
-    script = dump.definitions(context.reader, "pre-data", snapshot=start.snapshot, without=without)
+    return dump.definitions(context.reader, section, snapshot=start.snapshot, without=without)
+
+
+@effect(Effect.RESTORE_SCHEMA)
+def restore_schema(context: Context, script: str) -> None:
+    """Make types, tables and sequences, owned by Airbyte's role."""
     with context.seed.connect() as connection:
         _in_owners_name(context, connection, script)
 
@@ -184,28 +194,22 @@ def _in_owners_name(context: Context, connection: Connection, script: str) -> No
         run(connection, sql.SQL("REVOKE CREATE ON DATABASE {} FROM {}").format(database, role))
 
 
-def run_jobs(context: Context, snapshots: list[str], what: Plan, *, verify: bool) -> Loaded:
+def run_jobs(
+    context: Context, snapshots: list[str], what: Plan, script: str, *, verify: bool
+) -> Loaded:
     """Rows, indexes, keys, foreign keys and statistics, on several workers."""
-    without = [(table.schema, table.name) for table in what.unpublished]
-    script = dump.definitions(context.reader, "post-data", snapshot=snapshots[0], without=without)
-    definitions = seed_plan.Definitions(dump.items(script), what.indexes, what.constraints)
-    jobs, rest = seed_plan.jobs(what.tables, definitions, WORKERS, verify=verify)
+    after = seed_plan.Definitions(dump.items(script), what.indexes, what.constraints)
+    jobs, rest = seed_plan.jobs(what.tables, after, WORKERS, verify=verify)
     tally = Tally(len(what.tables))
     crew = Crew(context, snapshots, tally)
     work = Work(context, what.columns, crew.ended, tally)
     crew.run(jobs, WORKERS, work.carry_out)
+    if verify and (doubtful := work.doubtful()):
+        log.info("bytes differ, so values are compared", tables=sorted(doubtful))
+        again = [table for table in what.tables if table.full_name in doubtful]
+        crew.run(seed_plan.comparisons(again), WORKERS, work.carry_out)
     add_rest(context, rest)
-    return Loaded(tally.rows, tally.bytes, unequal(work.sums) if verify else None)
-
-
-def unequal(sums: Mapping[tuple[Kind, str], Sum]) -> list[str]:
-    """Name the tables whose copy is not what the snapshot shows."""
-    return [
-        f"table {name}: {there[0]} rows on the source, {here[0]} in the copy, hashes "
-        f"{'equal' if there[1] == here[1] else 'differ'}"
-        for (kind, name), there in sorted(sums.items())
-        if kind is Kind.HASH_SOURCE and there != (here := sums[Kind.HASH_COPY, name])
-    ]
+    return Loaded(tally.rows, tally.bytes, sorted(work.differences) if verify else None)
 
 
 @effect(Effect.ADD_CONSTRAINTS)

@@ -130,7 +130,7 @@ def replace_table(
     run(shadow, "BEGIN")
     run(shadow, sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(owner)))
     run(shadow, sql.SQL("TRUNCATE ONLY {}").format(name))
-    count = pipe(reading.pgconn, shadow.pgconn, read, write, seen) if columns else 0
+    count = pipe(reading.pgconn, shadow.pgconn, read, write, seen).rows if columns else 0
     run(shadow, "COMMIT")
     return sum(sizes), count
 

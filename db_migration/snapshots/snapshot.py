@@ -147,7 +147,8 @@ def _fill(copy: Copy, mirror: Mapping[str, str], old: Mark | None) -> Made:
         snapshot_shadow.adopt(context)
     else:
         seed.create_database(context)
-        seed.restore_schema(context, *_for_seed(copy))
+        script = dump.definitions(context.reader, "pre-data", snapshot=taken.id)
+        seed.restore_schema(context, script)
     whence = origins(copy.sums, shadow or {}, mirror)
     changed = [name for name, origin in whence.items() if origin is not Origin.SHADOW]
     keys = snapshot_shadow.drop_keys(context, changed) if shadow is not None else []
@@ -156,10 +157,6 @@ def _fill(copy: Copy, mirror: Mapping[str, str], old: Mark | None) -> Made:
         dump.definitions(context.reader, "post-data", snapshot=taken.id) if shadow is None else ""
     )
     return Made(keys, rest, whence)
-
-
-def _for_seed(copy: Copy) -> tuple[seed.Start, seed.Plan]:
-    return seed.Start(copy.taken.lsn, copy.taken.id), seed.Plan([], [], copy.mark)
 
 
 def _on_each(copy: Copy, do: Callable[[Copy, Connection, str], None], names: list[str]) -> None:

@@ -10,38 +10,20 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from db_migration.agent.agent import Agent
-from db_migration.agent.plan import Step
-from db_migration.catalog import Column, Table
-from db_migration.errors import BlockedError, Stopping
+from db_migration.catalog import Table
+from db_migration.errors import Stopping
 from db_migration.seeding import crew as seed_crew
-from db_migration.seeding import jobs as seed_jobs
 from db_migration.seeding import pipe, seed
 from db_migration.seeding import plan as seed_plan
 from db_migration.seeding.crew import Tally, Worker
 from db_migration.seeding.plan import Job, Kind, Part
 from tests.support.fix_postgres import PgServer, wait_for
 from tests.support.scenario import Scenario
-from tests.support.timeouts import CONVERGE
 
-BEFORE_SEED = frozenset(Step) - {Step.SEED}
 COPYING = "application_name = 'airbyte-migration' AND query LIKE 'COPY%'"
 EXPORTING = "backend_type = 'walsender'"
-
-
-@pytest.fixture
-def prepared(scenario: Scenario) -> Scenario:
-    """A source that is published, and nothing copied yet."""
-    agent = scenario.agent()
-    wait_for(
-        lambda: agent.attempt(BEFORE_SEED) == "wait" and scenario.source.sql(
-            "SELECT FROM pg_publication", database="airbyte"
-        ),
-        CONVERGE,
-    )  # fmt: skip
-    return scenario
 
 
 def end_sessions(server: PgServer, which: str) -> None:
@@ -66,39 +48,29 @@ def once_in_a_table(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) ->
     return seen
 
 
-def fill(scenario: Scenario) -> None:
-    """Make the table larger than what servers and client hold between them."""
-    scenario.source.sql(
-        "INSERT INTO jobs (scope, status, config) SELECT 'scope ' || n, 'succeeded', "
-        "jsonb_build_object('n', repeat(md5(n::text), 60)) FROM generate_series(1, 10000) n",
-        database="airbyte",
-    )
-
-
 @pytest.mark.parametrize("lost", ["source", "target", "snapshot's first holder"])
 def test_a_lost_connection_costs_one_job(
-    prepared: Scenario, monkeypatch: pytest.MonkeyPatch, lost: str
+    filled: Scenario, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     """The rows come again in the same snapshot: what prod has written meanwhile is not in it."""
-    fill(prepared)
     monkeypatch.setattr(seed_crew, "PAUSE_SECONDS", 0.0)
 
     def lose() -> None:
-        prepared.source.sql("DELETE FROM jobs WHERE id > 600", database="airbyte")
+        filled.source.sql("DELETE FROM jobs WHERE id > 600", database="airbyte")
         if lost == "snapshot's first holder":
-            end_sessions(prepared.source, EXPORTING)
-        end_sessions(prepared.target if lost == "target" else prepared.source, COPYING)
+            end_sessions(filled.source, EXPORTING)
+        end_sessions(filled.target if lost == "target" else filled.source, COPYING)
 
-    there = prepared.content(prepared.source, "airbyte")
+    there = filled.content(filled.source, "airbyte")
     at = once_in_a_table(monkeypatch, lose)
-    loaded = seed.seed(prepared.context(), verify=True)
+    loaded = seed.seed(filled.context(), verify=True)
     assert at, "nothing was lost"
     assert loaded.differences == []
-    assert prepared.content(prepared.target, "airbyte_mirror_seed") == there
+    assert filled.content(filled.target, "airbyte_mirror_seed") == there
     assert loaded.rows == sum(len(rows) for rows in there.values())
     monkeypatch.undo()
-    prepared.converge()
-    prepared.assert_equal()
+    filled.converge()
+    filled.assert_equal()
 
 
 @pytest.mark.parametrize(("lost", "times"), [("after the commit", 1), ("before the commit", 2)])
@@ -142,39 +114,15 @@ def test_a_table_arrives_in_parts(prepared: Scenario, monkeypatch: pytest.Monkey
     assert prepared.content(prepared.target, "airbyte_mirror_seed") == there
 
 
-def test_a_copy_that_is_not_what_was_read_gets_no_mark(
-    prepared: Scenario, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    statements = seed_jobs.copy_statements
-
-    def lacking(
-        table: Table, columns: list[Column], part: Part
-    ) -> tuple[sql.Composed, sql.Composed]:
-        _, write = statements(table, columns, part)
-        name = sql.Identifier(table.schema, table.name)
-        names = sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
-        read = sql.SQL("COPY (SELECT {} FROM {} OFFSET 1) TO STDOUT (FORMAT binary)")
-        return read.format(names, name), write
-
-    monkeypatch.setattr(seed_jobs, "copy_statements", lacking)
-    with pytest.raises(BlockedError, match=r"public\.jobs: 500 rows on the source, 499"):
-        seed.seed(prepared.context(), verify=True)
-    comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
-    assert prepared.target.sql(comment, "airbyte_mirror_seed") == [(None,)]
-
-
-def test_stops_in_the_middle_of_a_table(
-    prepared: Scenario, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(prepared)
-    context = prepared.context()
+def test_stops_in_the_middle_of_a_table(filled: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = filled.context()
     assert once_in_a_table(monkeypatch, context.stop.set) == []
     with pytest.raises(Stopping):
         seed.seed(context)
     context.stop.clear()
     monkeypatch.undo()
-    prepared.converge()
-    prepared.assert_equal()
+    filled.converge()
+    filled.assert_equal()
 
 
 def test_says_what_a_slot_waits_for(prepared: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,33 +141,31 @@ def test_says_what_a_slot_waits_for(prepared: Scenario, monkeypatch: pytest.Monk
     assert "waits for prod's open transactions" in told[0]["text"]
 
 
-def test_says_how_far_it_is(prepared: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(prepared)
+def test_says_how_far_it_is(filled: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seed_crew, "LOG_SECONDS", 0.0)
     monkeypatch.setattr(seed_crew, "LOOK_SECONDS", 0.01)
     told: list[Any] = []
-    context = replace(prepared.context(), tell=lambda key, what: told.append((key, what)))
+    context = replace(filled.context(), tell=lambda key, what: told.append((key, what)))
     began = time.monotonic()
     loaded = seed.seed(context)
     assert {key for key, _ in told} == {"progress"}
     last = told[-1][1]
-    assert last["tables"] == len(prepared.content(prepared.source, "airbyte"))
+    assert last["tables"] == len(filled.content(filled.source, "airbyte"))
     assert 0 < last["rows"] <= loaded.rows
     assert 0 < last["elapsed_seconds"] <= time.monotonic() - began
     shares = [what["share"] for _, what in told]
     assert shares == sorted(shares)
 
 
-def test_the_agent_shows_it(prepared: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(prepared)
+def test_the_agent_shows_it(filled: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seed_crew, "LOG_SECONDS", 0.0)
-    agent = Agent(prepared.context())
+    agent = Agent(filled.context())
     shown: list[Any] = []
     tell = agent.context.tell
 
     def kept(key: str, what: object) -> None:
         tell(key, what)
-        shown.append(prepared.state())
+        shown.append(filled.state())
 
     agent.context = replace(agent.context, tell=kept)
     assert agent.attempt() == "seed"

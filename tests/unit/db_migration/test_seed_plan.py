@@ -12,7 +12,8 @@ from db_migration.catalog import Table
 from db_migration.catalog_keys import Constraint, Index
 from db_migration.seeding import plan as seed_plan
 from db_migration.seeding.dump import Item, items
-from db_migration.seeding.plan import Definitions, Job, Kind, Part, Schedule
+from db_migration.seeding.plan import Definitions, Job, Kind, Part
+from db_migration.seeding.schedule import Schedule
 
 GB = 1024**3
 PAGE = 8192
@@ -87,7 +88,8 @@ def test_an_index_starts_before_all_tables_are_loaded() -> None:
         (Kind.INDEX, {Kind.COPY}),
         (Kind.KEY, {Kind.COPY, Kind.INDEX}),
         (Kind.FOREIGN_KEY, {Kind.COPY, Kind.INDEX, Kind.KEY}),
-        (Kind.HASH_COPY, {Kind.COPY}),
+        (Kind.READ_BACK, {Kind.COPY}),
+        (Kind.COUNT, set()),
     ],
 )
 def test_what_waits_for_what(kind: Kind, follows: set[Kind]) -> None:
@@ -101,6 +103,26 @@ def test_what_waits_for_what(kind: Kind, follows: set[Kind]) -> None:
     found = [job for job in all_jobs(verify=True) if job.kind is kind]
     assert found
     assert all(before(job) == follows for job in found)
+
+
+def test_what_was_loaded_is_read_back_by_the_parts_in_which_it_came() -> None:
+    """One big table would keep one worker at it to the end; prod counts only what it cut up."""
+    pages = {
+        kind: sorted(
+            (job.name, job.part.first) for job in all_jobs(verify=True) if job.kind is kind
+        )
+        for kind in (Kind.COPY, Kind.READ_BACK)
+    }
+    assert pages[Kind.READ_BACK] == pages[Kind.COPY]
+    assert len(pages[Kind.COPY]) > 3
+    assert [job.name for job in all_jobs(verify=True) if job.kind is Kind.COUNT] == ["public.big"]
+
+
+def test_a_foreign_key_is_checked_beside_both_indexes_and_in_little_memory() -> None:
+    """With a lot of it the planner would hash the whole table, for three times the time."""
+    (check,) = (job for job in all_jobs() if job.kind is Kind.FOREIGN_KEY)
+    assert {"public.by_job", "public.big big_pkey"} <= {job.name for job in check.after}
+    assert check.text.startswith("SET LOCAL maintenance_work_mem = ")
 
 
 def test_a_key_is_an_index_that_was_built_beside_the_others() -> None:
