@@ -34,8 +34,6 @@ class Kind(StrEnum):
     KEY = "key"
     FOREIGN_KEY = "foreign key"
     ANALYZE = "analyze"
-    COUNT = "count"
-    """The rows of a table that is read in parts: none between them, none twice."""
     READ_BACK = "read back"
     """What was loaded, to be compared with what was sent."""
     COMPARE = "compare"
@@ -148,11 +146,7 @@ def _proofs(copies: list[Job]) -> list[Job]:
     each row is on one page.
     """
     after = frozenset(copies)
-    found = [replace(job, kind=Kind.READ_BACK, cost=job.cost / 3, after=after) for job in copies]
-    if len(copies) > 1:
-        one = copies[0]
-        found.append(Job(Kind.COUNT, one.tables[0], cost=one.cost / 8, table=one.table))
-    return found
+    return [replace(job, kind=Kind.READ_BACK, cost=job.cost / 3, after=after) for job in copies]
 
 
 def comparisons(tables: Iterable[Table]) -> list[Job]:

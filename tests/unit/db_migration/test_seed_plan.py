@@ -89,7 +89,6 @@ def test_an_index_starts_before_all_tables_are_loaded() -> None:
         (Kind.KEY, {Kind.COPY, Kind.INDEX}),
         (Kind.FOREIGN_KEY, {Kind.COPY, Kind.INDEX, Kind.KEY}),
         (Kind.READ_BACK, {Kind.COPY}),
-        (Kind.COUNT, set()),
     ],
 )
 def test_what_waits_for_what(kind: Kind, follows: set[Kind]) -> None:
@@ -106,7 +105,7 @@ def test_what_waits_for_what(kind: Kind, follows: set[Kind]) -> None:
 
 
 def test_what_was_loaded_is_read_back_by_the_parts_in_which_it_came() -> None:
-    """One big table would keep one worker at it to the end; prod counts only what it cut up."""
+    """One big table would keep one worker at it to the end."""
     pages = {
         kind: sorted(
             (job.name, job.part.first) for job in all_jobs(verify=True) if job.kind is kind
@@ -115,7 +114,6 @@ def test_what_was_loaded_is_read_back_by_the_parts_in_which_it_came() -> None:
     }
     assert pages[Kind.READ_BACK] == pages[Kind.COPY]
     assert len(pages[Kind.COPY]) > 3
-    assert [job.name for job in all_jobs(verify=True) if job.kind is Kind.COUNT] == ["public.big"]
 
 
 def test_a_foreign_key_is_checked_beside_both_indexes_and_in_little_memory() -> None:
