@@ -181,7 +181,7 @@ def our_seed(world: World) -> Run:
 
 
 def our_verified_seed(world: World) -> Run:
-    """Our seed, every table hashed on both sides while others load."""
+    """Our seed, every table read back and compared while others load."""
     return _our(world, "verified")
 
 
