@@ -23,7 +23,6 @@ from db_migration.postgres import until
 from db_migration.seeding import dump
 
 COPY = "peer_copy"
-ROOT = Path(__file__).parents[1]
 DEADLINE_SECONDS = 3600
 PLAIN = "--no-owner --no-acl --no-publications --no-subscriptions"
 """The copy belongs to whoever makes it: the source's roles are not the target's."""
@@ -189,7 +188,7 @@ def our(config: Path, what: str) -> dict[str, Any]:
     """Run one measured piece of our work in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.ours", str(config), what],
-        cwd=ROOT,
+        cwd=ours.ROOT,
         text=True,
         capture_output=True,
         check=False,

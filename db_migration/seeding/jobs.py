@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -39,15 +40,13 @@ class Work:
         They may be equal all the same: a composite value's bytes name its types by number, which
         each server gives out for itself.
         """
-        sides: dict[str, dict[Kind, Digest]] = {}
+        sums: dict[tuple[Kind, str], Digest] = defaultdict(Digest)
         for job, found in self.digests.items():
-            sums = sides.setdefault(job.tables[0], {})
-            sums[job.kind] = sums.get(job.kind, Digest()) + found
+            sums[job.kind, job.tables[0]] += found
         return {
             name
-            for name, sums in sides.items()
-            if sums.get(Kind.READ_BACK) != (sent := sums.get(Kind.COPY, Digest()))
-            or self.counts.get(name) != sent.rows
+            for name, count in self.counts.items()
+            if (sent := sums[Kind.COPY, name]) != sums[Kind.READ_BACK, name] or sent.rows != count
         }
 
     def carry_out(self, worker: Worker, job: Job) -> None:
@@ -154,16 +153,16 @@ def read_back(work: Work, worker: Worker, job: Job) -> None:
         if work.ended.is_set():
             raise Stopping
 
-    columns = work.columns[job.tables[0]]
-    if not columns or job.table is None:
+    if job.table is None:
         return
     if job.part.first == 0:
         name = sql.Identifier(job.table.schema, job.table.name)
         query = sql.SQL("SELECT count(*) FROM ONLY {}").format(name)
         work.counts[job.table.full_name] = value(worker.source, query)
-    read, _ = copy_statements(job.table, columns, job.part)
-    text = read.as_string(worker.target).encode()
-    work.digests[job] = digest(worker.target.pgconn, text, seen)
+    if columns := work.columns[job.table.full_name]:
+        read, _ = copy_statements(job.table, columns, job.part)
+        text = read.as_string(worker.target).encode()
+        work.digests[job] = digest(worker.target.pgconn, text, seen)
 
 
 def compare_values(work: Work, worker: Worker, job: Job) -> None:

@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.pq.abc import PGconn
 
 from db_migration.catalog import Column, Table
+from db_migration.config import PUBLICATION
 from db_migration.errors import BlockedError
 from db_migration.seeding import jobs as seed_jobs
 from db_migration.seeding import pipe, seed
@@ -92,6 +93,16 @@ def test_other_bytes_of_the_same_values_are_no_difference(
     monkeypatch.setattr(seed_jobs, "compare_values", noted)
     assert seed.seed(prepared.context(), verify=True).differences == []
     assert compared == ["public.attempts"]
+
+
+def test_rows_without_columns_are_counted(prepared: Scenario) -> None:
+    """COPY has nothing to say of them, so the copy lacks them: that is found."""
+    made = "CREATE TABLE hollow (); ALTER TABLE hollow REPLICA IDENTITY FULL"
+    prepared.source.sql(made, database="airbyte")
+    prepared.source.sql(f"ALTER PUBLICATION {PUBLICATION} ADD TABLE hollow", database="airbyte")
+    prepared.source.sql("INSERT INTO hollow DEFAULT VALUES", database="airbyte")
+    with pytest.raises(BlockedError, match=r"public\.hollow: 1 rows on the source, 0 in the copy"):
+        seed.seed(prepared.context(), verify=True)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5000])
