@@ -1,13 +1,14 @@
 """SQL that turns rows into numbers, the same on PostgreSQL 13 and 17 for the same values.
 
 Each column is hashed by its type, and the result is the seed of the next column's hash: so the
-place of a value counts. Which columns are NULL is hashed before them: NULL differs from ''. The
-rows' hashes are summed.
+place of a value counts. NULL is hashed as a value that its type does not have; of int8, uuid and
+text, which have all, as one drawn by lot. The rows' hashes are summed.
 
 PostgreSQL folds 64 bits to 32 before it hashes an int8 or a timestamp (hashint8extended in
 src/backend/access/hash/hashfunc.c: 1 and 4294967296 are the same to it), so an int8 is hashed
 twice, and a timestamp by its epoch: a double, which tells microseconds apart up to 2^32 s from
-1970. Beyond that its own hash is added.
+1970. Beyond that its own hash is added. The hash of a double 0 is its seed (hashfloat8extended),
+as if the column were not there: no double here is 0.
 """
 
 from __future__ import annotations
@@ -20,29 +21,30 @@ from db_migration.catalog import Column, Table
 
 BUCKETS = 1024
 SHOWN_CHARACTERS = 200
-_SMALL_INTEGERS = frozenset({"int2", "int4"})
-_NULLS_IN_A_WORD = 30
 
 _EPOCH = (
-    "hashfloat8extended(date_part('epoch', coalesce({{name}}, 'epoch')), {{seed}} # "
+    "hashfloat8extended(coalesce(date_part('epoch', {{name}}) + 1e-7, 1e300), {{seed}} # "
     "CASE WHEN {{name}} < '1900-01-01 00:00+00' OR {{name}} >= '2100-01-01 00:00+00' "
     "THEN timestamp_hash_extended({}, 1) ELSE 0 END)"
 )
 _LINKS = {
-    "bool": "hashint4extended(coalesce({name}, false)::int4, {seed})",
-    "int8": "hashint8extended(coalesce({name}, 0) >> 32, "
-    "hashint8extended(coalesce({name}, 0), {seed}))",
+    "bool": "hashint4extended(coalesce({name}::int4, 2), {seed})",
+    "int2": "hashint4extended(coalesce({name}::int4, 32768), {seed})",
+    "int4": "hashfloat8extended(coalesce({name} + 0.5::float8, 1e300), {seed})",
+    "int8": "hashint8extended(coalesce({name} >> 32, 1203384755), "
+    "hashint8extended(coalesce({name}, 1905374629), {seed}))",
     "uuid": "uuid_hash_extended(coalesce({name}, "
-    "'00000000-0000-0000-0000-000000000000'::uuid), {seed})",
+    "'6fdb1c32-90ae-2b57-e84d-37a1c5f00e96'::uuid), {seed})",
     "timestamp": _EPOCH.format("{name}"),
     "timestamptz": _EPOCH.format("timezone('UTC', {name})"),
-    **dict.fromkeys(_SMALL_INTEGERS, "hashint4extended(coalesce({name}, 0)::int4, {seed})"),
 }
-_BY_TEXT = "hashtextextended(coalesce({name}::text, '') COLLATE \"C\", {seed})"
+_BY_TEXT = (
+    "hashtextextended(coalesce({name}::text, 'NULL 8c1f6e0b92d7453aa0e4') COLLATE \"C\", {seed})"
+)
 
 
 def column_hash(column: Column, seed: sql.Composable) -> sql.Composed:
-    """Return the expression that hashes one column; NULL counts as its type's empty value."""
+    """Return the expression that hashes one column."""
     link = _LINKS.get(column.base, _BY_TEXT)
     return sql.SQL(link).format(name=sql.Identifier(column.name), seed=seed)
 
@@ -50,15 +52,6 @@ def column_hash(column: Column, seed: sql.Composable) -> sql.Composed:
 def row_hash(columns: list[Column]) -> sql.Composable:
     """Return the expression that hashes a row."""
     found: sql.Composable = sql.SQL("1::int8")
-    for start in range(0, len(columns), _NULLS_IN_A_WORD):
-        nulls = [
-            sql.SQL("CASE WHEN {} IS NULL THEN {} ELSE 0 END").format(
-                sql.Identifier(column.name), sql.Literal(1 << place)
-            )
-            for place, column in enumerate(columns[start : start + _NULLS_IN_A_WORD])
-        ]
-        word = sql.SQL(" | ").join(nulls)
-        found = sql.SQL("hashint4extended({}, {})").format(word, found)
     for column in columns:
         found = column_hash(column, found)
     return found
