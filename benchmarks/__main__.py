@@ -29,6 +29,9 @@ from benchmarks.statistics import interleaved
 
 RESULTS = Path(__file__).parent / "results"
 RATES = (50, 300, 1000)
+PAIRS = 15
+"""Of writes with the feed and without: one pair alone may say anything."""
+
 app = typer.Typer(add_completion=False, help=__doc__)
 log = structlog.get_logger()
 
@@ -87,7 +90,7 @@ def measure(results: Results, size: float, shape: str, wanted: list[str], out: P
                 continue
             times[method].append(run.seconds)
             spent = results.cpu.setdefault(name, {}).setdefault(method, [])
-            spent.append(cpu_seconds(found) - before)
+            spent.append([now - then for now, then in zip(cpu_seconds(found), before, strict=True)])
             held = max(results.memory_kib.get(name, 0), run.memory_kib)
             results.memory_kib[name] = held
             save(results, out)  # what ends early has measured something all the same
@@ -96,15 +99,13 @@ def measure(results: Results, size: float, shape: str, wanted: list[str], out: P
             results.verify[name] = verify_alone(found, results.runs)
 
 
-def cpu_seconds(found: World) -> float:
-    """Return what both servers' sessions and all clients have spent: it hardly knows other load."""
+def cpu_seconds(found: World) -> list[float]:
+    """Return what sessions on source and target and all clients have spent; it hardly knows other
+    load.
+    """
     clients = os.times()
-    return (
-        found.source.cpu_seconds()
-        + found.target.cpu_seconds()
-        + clients.children_user
-        + clients.children_system
-    )
+    spent = clients.children_user + clients.children_system
+    return [found.source.cpu_seconds(), found.target.cpu_seconds(), spent]
 
 
 def verify_alone(found: World, runs: int) -> list[float]:
@@ -127,8 +128,7 @@ def follow(results: Results, seconds: float) -> None:
             lag = following.lag_at(found, rate, seconds)
             results.lags.append(asdict(lag))
             log.info("lag", **asdict(lag))
-        results.slowdown = following.slowdown(found, 300, seconds / 2, results.runs)
-        log.info("slowdown", **results.slowdown)
+        results.slowdown = following.slowdown(found, 300, PAIRS)
 
 
 def machine() -> dict[str, str]:

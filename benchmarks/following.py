@@ -26,6 +26,8 @@ from db_migration.postgres import until
 
 WRITERS = 4
 DRAIN_SECONDS = 60.0
+SLOWDOWN_SECONDS = 3.0
+"""Of one measurement: a pair of them is over before the machine's mood changes."""
 INSERT = (
     "INSERT INTO jobs (config_type, scope, config, status, created_at) VALUES "
     "('sync', 'benchmark', '{\"attempt\": 1}', 'running', now()) RETURNING id"
@@ -141,36 +143,38 @@ def judge(
     )
 
 
-def slowdown(world: World, rate: float, seconds: float, pairs: int) -> dict[str, list[float]]:
+def slowdown(world: World, rate: float, pairs: int) -> dict[str, list[float]]:
     """Return the median milliseconds of a write, with the feed attached and without, in pairs."""
     found: dict[str, list[float]] = {"attached": [], "detached": []}
     for number in range(pairs):
         order: Sequence[str] = ("attached", "detached") if number % 2 else ("detached", "attached")
         for how in order:
             with _feed(world, on=how == "attached"):
-                written = write(world.source.dsn(world.database), rate, seconds)
+                written = write(world.source.dsn(world.database), rate, SLOWDOWN_SECONDS)
             found[how].append(percentile(written.took, 0.5) * 1000)
     return found
 
 
 @contextmanager
 def _feed(world: World, *, on: bool) -> Iterator[None]:
-    """Have the subscription enabled or not, and leave it enabled."""
+    """Have the subscription enabled or not, and leave it enabled and level with prod."""
     alter = sql.SQL("ALTER SUBSCRIPTION {} {}")
     name = sql.Identifier(ours.SLOT)
     with world.target.connect(ours.MIRROR) as connection:
         if not on:
             connection.execute(alter.format(name, sql.SQL("DISABLE")))
-            _until_active(world, wanted=False)
+            _until(world, "NOT bool_or(active)", "the feed's slot is in use")
         try:
             yield
         finally:
             connection.execute(alter.format(name, sql.SQL("ENABLE")))
-            _until_active(world, wanted=True)
+            # What was written meanwhile is not to be carried while the next writes are timed.
+            lsn = world.source.value("SELECT pg_current_wal_lsn()")
+            level = f"bool_and(active AND confirmed_flush_lsn >= '{lsn}')"
+            _until(world, level, "the feed does not catch up")
 
 
-def _until_active(world: World, *, wanted: bool) -> None:
-    active = "SELECT bool_or(active) FROM pg_replication_slots"
-    if not until(lambda: world.source.value(active) is wanted, DRAIN_SECONDS):
-        msg = f"the feed's slot is not {'active' if wanted else 'free'}"
-        raise TimeoutError(msg)
+def _until(world: World, condition: str, otherwise: str) -> None:
+    query = f"SELECT {condition} FROM pg_replication_slots"  # noqa: S608 - our own conditions
+    if not until(lambda: world.source.value(query) is True, DRAIN_SECONDS):
+        raise TimeoutError(otherwise)

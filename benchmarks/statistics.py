@@ -46,6 +46,11 @@ def ratio(times: Mapping[str, Sequence[float]], one: str, other: str) -> float |
     return median(times[one]) / median(times[other])
 
 
+def pairs(values: Mapping[str, Sequence[float]], one: str, other: str) -> list[float]:
+    """Return the ratio of each pair of `one` and `other`, measured one after the other."""
+    return [a / b for a, b in zip(values.get(one, ()), values.get(other, ()), strict=True)]
+
+
 def spread(values: Sequence[float]) -> float:
     """Return how far the values lie apart, as a share of their median."""
     return (max(values) - min(values)) / median(values)

@@ -24,11 +24,11 @@ def results() -> Results:
             },
             "0.5 one": {OURS: [6.0], PGCOPYDB: []},
         },
-        cpu={"0.5 many": {OURS: [7.5]}},
+        cpu={"0.5 many": {OURS: [[2.0, 5.0, 0.5], [2.0, 6.0, 1.0], [1.0, 1.0, 0.1]]}},
         verify={"0.5 many": [2.5]},
         memory_kib={"0.1 many": 50_000, "0.5 many": 60_000},
         lags=[{"asked": 300, "rate": 299, "p50": 1.5, "p99": 12.0, "most": 20, "missing": 0}],
-        slowdown={"attached": [1.1], "detached": [1.0]},
+        slowdown={"attached": [1.1, 2.2, 0.9], "detached": [1.0, 1.0, 1.0]},
     )  # fmt: skip
 
 
@@ -61,7 +61,8 @@ def test_what_was_not_measured_is_not_met() -> None:
 def test_names_machine_ratios_and_plots() -> None:
     text = report.markdown(results())
     assert "| processor | 2 cores |" in text
-    assert "| ours | 5.00 | 4.00 to 9.00 | 100% | 0.50 | 7.50 |" in text
+    assert "| ours | 5.00 | 4.00 to 9.00 | 100% | 0.50 | 7.5 (2.0 + 5.0 + 0.5) |" in text
+    assert "3 pairs: 1.10 ms with the feed, 1.00 ms without; by pair 0.90 to 2.20" in text
     for name in report.drawings(results()):
         if name != "growth.svg":
             assert f"({name})" in text

@@ -17,7 +17,9 @@ def test_every_column_counts_with_its_position() -> None:
     text = hashing.table_sum(JOBS, columns).as_string()
     assert '"odd""name"' in text
     a, b = text.index('"a"::text'), text.index('"b" >> 32')
-    assert text.index("hashint8extended") < text.index("hashtextextended"), "a is hashed inside of b"
+    assert text.index("hashint8extended") < text.index("hashtextextended"), (
+        "a is hashed inside of b"
+    )
     assert b < text.index('"b", 1905') < a
 
 
