@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from psycopg import sql
 
 from db_migration.postgres import Connection, rows, value
 
@@ -112,7 +114,7 @@ def primary_key(connection: Connection, table: Table) -> list[str]:
         """
         SELECT a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
         JOIN pg_namespace n ON n.oid = c.relnamespace
-        CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, place)
+        CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(attnum, place)
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
         WHERE i.indisprimary AND n.nspname = %s AND c.relname = %s ORDER BY k.place
         """,
@@ -127,14 +129,32 @@ def sequences(connection: Connection) -> list[Sequence]:
         connection,
         """
         SELECT s.schemaname, s.sequencename, s.last_value, s.increment_by, s.max_value,
-               s.min_value, s.start_value, s.cycle, has_sequence_privilege(c.oid, 'SELECT, USAGE')
+               s.min_value, s.start_value, s.cycle, has_sequence_privilege(c.oid, 'SELECT, USAGE'),
+               has_sequence_privilege(c.oid, 'SELECT')
         FROM pg_sequences s JOIN pg_namespace n ON n.nspname = s.schemaname
         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.sequencename
         WHERE s.schemaname NOT IN ('pg_catalog', 'information_schema') AND s.schemaname !~ '^pg_'
         ORDER BY 1, 2
         """,
     )
-    return [Sequence(*item) for item in found]
+    listed = [(Sequence(*item[:-1]), item[-1]) for item in found]
+    return [
+        _not_called(connection, each) if selected and each.last_value is None else each
+        for each, selected in listed
+    ]
+
+
+def _not_called(connection: Connection, unused: Sequence) -> Sequence:
+    """Return the sequence as if the number before its next one had been used.
+
+    `setval(…, false)` and RESTART WITH say which number is next, and `pg_sequences` hides it; one
+    that begins where it was made to begin stays unused.
+    """
+    name = sql.Identifier(unused.schema, unused.name)
+    following = value(connection, sql.SQL("SELECT last_value FROM {}").format(name))
+    return replace(
+        unused, last_value=None if following == unused.start else following - unused.increment
+    )
 
 
 def definitions(connection: Connection) -> dict[str, list[str]]:
@@ -173,34 +193,6 @@ def definitions(connection: Connection) -> dict[str, list[str]]:
     return described
 
 
-def types(connection: Connection) -> list[str]:
-    """Describe enums, domains, views and sequences, one line each."""
-    found = rows(
-        connection,
-        """
-        SELECT 'enum ' || n.nspname || '.' || t.typname || ' ('
-               || string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) || ')'
-        FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-        JOIN pg_enum e ON e.enumtypid = t.oid GROUP BY n.nspname, t.typname
-        UNION ALL
-        SELECT 'domain ' || n.nspname || '.' || t.typname || ' ' || format_type(t.typbasetype,
-        t.typtypmod)
-        FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-        WHERE t.typtype = 'd' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-        UNION ALL
-        SELECT 'view ' || n.nspname || '.' || c.relname
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-        UNION ALL
-        SELECT 'function ' || n.nspname || '.' || p.proname || '(' ||
-        pg_get_function_arguments(p.oid) || ')'
-        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-        WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
-        """,
-    )
-    return sorted(line for (line,) in found)
-
-
 def sequence_definitions(connection: Connection) -> list[str]:
     """Describe the sequences without their values."""
     found = rows(
@@ -225,11 +217,6 @@ def fingerprints(connection: Connection, found: Iterable[Table]) -> dict[str, st
     """Return the fingerprint of each of these tables' definition, by its full name."""
     lines = definitions(connection)
     return {table.full_name: fingerprint(lines.get(table.full_name, [])) for table in found}
-
-
-def types_fingerprint(connection: Connection) -> str:
-    """Return one fingerprint of everything that `types` describes."""
-    return fingerprint(types(connection))
 
 
 def unready(connection: Connection, subscription: str) -> list[str]:

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from db_migration import catalog
+from db_migration import catalog, catalog_types
 from db_migration.agent.state import Mark
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
@@ -214,7 +214,7 @@ def add_tables(context: Context) -> None:
     with context.reader.connect() as source:
         found = {table.full_name: table for table in catalog.tables(source, PUBLICATION)}
         fingerprints = catalog.fingerprints(source, found.values())
-        types = catalog.types_fingerprint(source)
+        types = catalog_types.types_fingerprint(source)
     mark = _mark(context)
     late = sorted(set(found) - set(mark.tables))
     if mark.types != types or not late:

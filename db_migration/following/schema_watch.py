@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
-from db_migration import catalog
+from db_migration import catalog, catalog_types
 from db_migration.agent.state import SourceTable
 from db_migration.config import PUBLICATION
 from db_migration.postgres import Connection, value
@@ -67,7 +67,7 @@ def read(connection: Connection) -> Schema:
         )
         for table in found
     }
-    return Schema(tables, catalog.types_fingerprint(connection))
+    return Schema(tables, catalog_types.types_fingerprint(connection))
 
 
 class SchemaMemory:

@@ -19,7 +19,7 @@ import structlog
 from psycopg import sql
 from psycopg.pq import ExecStatus
 
-from db_migration import catalog, catalog_grants, catalog_keys
+from db_migration import catalog, catalog_grants, catalog_keys, catalog_types
 from db_migration.agent.state import Mark
 from db_migration.catalog_keys import Constraint, Index
 from db_migration.config import PUBLICATION
@@ -149,7 +149,7 @@ def read_plan(source: Connection, start: Start) -> Plan:
     found = catalog.tables(source, PUBLICATION)
     published = [table for table in found if table.published]
     fingerprints = catalog.fingerprints(source, published)
-    mark = Mark(start.lsn, fingerprints, catalog.types_fingerprint(source))
+    mark = Mark(start.lsn, fingerprints, catalog_types.types_fingerprint(source))
     return Plan(
         published,
         [table for table in found if not table.published],

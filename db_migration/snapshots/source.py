@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from psycopg import sql
 
-from db_migration import catalog
+from db_migration import catalog, catalog_types
 from db_migration.catalog import Column, Table
 from db_migration.context import Context
 from db_migration.errors import BlockedError
@@ -152,7 +152,7 @@ def definitions(connection: Connection) -> Definitions:
     files = sql.SQL(FILES).format(user=sql.SQL(catalog.USER_SCHEMAS))
     return Definitions(
         catalog.fingerprints(connection, catalog.tables(connection)),
-        catalog.types_fingerprint(connection),
+        catalog_types.types_fingerprint(connection),
         dict(rows(connection, files)),
     )
 

@@ -51,17 +51,23 @@ def column_hash(column: Column, seed: sql.Composable) -> sql.Composed:
 
 def row_hash(columns: list[Column]) -> sql.Composable:
     """Return the expression that hashes a row."""
-    found: sql.Composable = sql.SQL("1::int8")
-    for column in columns:
-        found = column_hash(column, found)
+    found = sql.SQL("1::int8")
+    for (
+        column
+    ) in columns:  # as text at once: hundreds of parts in each other are too deep for Python
+        found = sql.SQL(column_hash(column, found).as_string(None))
     return found
 
 
 def key_text(columns: list[Column], key: list[str]) -> sql.Composable:
-    """Return the expression that names a row: its key, or for want of one its own hash."""
+    """Return the expression that names a row: its key, or for want of one its own hash.
+
+    In one collation, since the columns' own may differ, or take unlike keys for equal.
+    """
     if not key:
         return sql.SQL("({})::text").format(row_hash(columns))
-    names = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in key)
+    part = sql.SQL('{}::text COLLATE "C"')
+    names = sql.SQL(", ").join(part.format(sql.Identifier(name)) for name in key)
     return sql.SQL("ARRAY[{}]::text").format(names)
 
 

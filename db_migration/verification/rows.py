@@ -25,6 +25,8 @@ UNREADABLE = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedFunction,
     psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.DatatypeMismatch,
+    psycopg.errors.InvalidTextRepresentation,
 )
 SESSION = """
 SET default_transaction_isolation = 'read committed';
@@ -99,7 +101,7 @@ class Differing:
 
 SHAPES = """
 SELECT n.nspname || '.' || c.relname, a.attname, format_type(a.atttypid, a.atttypmod), t.typname,
-       array_position(i.indkey::int2[], a.attnum)
+       array_position(i.indkey[0:i.indnkeyatts - 1], a.attnum)
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary

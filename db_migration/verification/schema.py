@@ -8,11 +8,12 @@ import re
 
 from psycopg import sql
 
-from db_migration.catalog import USER_SCHEMAS
+from db_migration.catalog_types import CONDITIONS
 from db_migration.postgres import Connection, rows
 
-_OURS = "NOT EXISTS (SELECT FROM pg_depend x WHERE x.objid = {} AND x.deptype = 'e')"
-"""An extension's own objects come with its version."""
+TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\d+(?:\.\d+)?|\w+|\s+|.""", re.DOTALL)
+ITEM = re.compile(r"(?:'(?:[^']|'')*'::character varying|[a-z_]\w*(?:\.\w+)*)")
+VARCHARS = re.compile(rf"\(\(ARRAY\[({ITEM.pattern}(?:, {ITEM.pattern})*)\]\)::text\[\]\)")
 
 RELATIONS = """
 SELECT 'column ' || n.nspname || '.' || c.relname || '.' || a.attname || ' collation ' || k.collname
@@ -26,21 +27,35 @@ SELECT 'table ' || n.nspname || '.' || c.relname || ' options ' || o.option
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL unnest(c.reloptions) AS o (option) WHERE {user} AND c.relkind IN ('r', 'p', 'v')
 UNION ALL
-SELECT 'table ' || n.nspname || '.' || c.relname || ' row security'
-       || CASE WHEN c.relforcerowsecurity THEN ' forced' ELSE '' END
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {user} AND c.relrowsecurity
+SELECT 'table ' || n.nspname || '.' || c.relname || ' columns in the order '
+       || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE {user} AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
+  AND a.attnum > 0 AND NOT a.attisdropped GROUP BY c.oid, n.nspname, c.relname
 UNION ALL
-SELECT 'policy ' || n.nspname || '.' || c.relname || '.' || p.polname || ' ' || p.polcmd::text
+SELECT 'table ' || n.nspname || '.' || c.relname || ' row security'
+       || CASE WHEN c.relrowsecurity THEN ' on' ELSE '' END
+       || CASE WHEN c.relforcerowsecurity THEN ' forced' ELSE '' END
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE {user} AND (c.relrowsecurity OR c.relforcerowsecurity)
+UNION ALL
+SELECT CASE WHEN p.polpermissive THEN 'policy ' ELSE 'restrictive policy ' END
+       || n.nspname || '.' || c.relname || '.' || p.polname || ' ' || p.polcmd::text || ' for '
+       || (SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(r)::text END, ', '
+           ORDER BY r = 0, pg_get_userbyid(r)) FROM unnest(p.polroles) AS r)
        || coalesce(' using ' || pg_get_expr(p.polqual, p.polrelid), '')
        || coalesce(' check ' || pg_get_expr(p.polwithcheck, p.polrelid), '')
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {user}
 UNION ALL
-SELECT 'trigger ' || n.nspname || '.' || c.relname || '.' || g.tgname || ' fires '
+SELECT 'trigger ' || n.nspname || '.' || c.relname || '.' || coalesce((SELECT o.conname
+           FROM pg_constraint o WHERE g.tgisinternal AND o.oid = g.tgconstraint), g.tgname)
+       || ' fires '
        || CASE g.tgenabled WHEN 'D' THEN 'never' WHEN 'R' THEN 'on replicas' ELSE 'always' END
 FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE {user} AND NOT g.tgisinternal AND g.tgenabled <> 'O'
+WHERE {user} AND g.tgenabled <> 'O'
 UNION ALL
 SELECT 'rule ' || n.nspname || '.' || c.relname || '.' || r.rulename || ' '
        || pg_get_ruledef(r.oid)
@@ -60,32 +75,37 @@ FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {use
 """
 
 OTHERS = """
-SELECT 'schema ' || n.nspname FROM pg_namespace n WHERE {user} AND {schema_is_ours}
+SELECT 'schema ' || n.nspname FROM pg_namespace n WHERE {user} AND {own_schema}
 UNION ALL
 SELECT 'function ' || n.nspname || '.' || p.proname || '('
-       || pg_get_function_identity_arguments(p.oid) || ') returns '
+       || {arguments} || ') returns '
        || coalesce(pg_get_function_result(p.oid), 'nothing') || ' in ' || l.lanname
        || CASE WHEN p.prosecdef THEN ' security definer' ELSE '' END || ' ' || p.provolatile::text
+       || CASE WHEN p.proisstrict THEN ' strict' ELSE '' END
+       || CASE WHEN p.proleakproof THEN ' leakproof' ELSE '' END || ' parallel '
+       || p.proparallel::text
+       || ' cost ' || p.procost || ' rows ' || p.prorows
+       || coalesce(' set ' || array_to_string(p.proconfig, ', '), '')
        || ' body ' || md5(p.prosrc)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-WHERE {user} AND {function_is_ours}
+WHERE {user} AND {own_function}
 UNION ALL
 SELECT 'domain ' || n.nspname || '.' || t.typname || CASE WHEN t.typnotnull THEN ' not null' ELSE ''
        END || coalesce(' default ' || t.typdefault, '') || coalesce((SELECT string_agg(' '
        || pg_get_constraintdef(o.oid), '' ORDER BY o.conname) FROM pg_constraint o
        WHERE o.contypid = t.oid AND o.contype = 'c'), '')
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE {user} AND t.typtype = 'd' AND {type_is_ours}
+WHERE {user} AND t.typtype = 'd' AND {own_type}
 UNION ALL
-SELECT 'type ' || n.nspname || '.' || t.typname || ' (' || (SELECT string_agg(a.attname || ' '
-       || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum) FROM pg_attribute a
-       WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) || ')'
+SELECT 'type ' || n.nspname || '.' || t.typname || ' (' || coalesce((SELECT string_agg(a.attname
+       || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum) FROM pg_attribute a
+       WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), '') || ')'
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace JOIN pg_class c ON c.oid = t.typrelid
-WHERE {user} AND c.relkind = 'c' AND {type_is_ours}
+WHERE {user} AND c.relkind = 'c' AND {own_type}
 UNION ALL
 SELECT 'range ' || n.nspname || '.' || t.typname || ' of ' || r.rngsubtype::regtype::text
 FROM pg_range r JOIN pg_type t ON t.oid = r.rngtypid JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE {user} AND {type_is_ours}
+WHERE {user} AND {own_type}
 UNION ALL
 SELECT 'sequence ' || n.nspname || '.' || c.relname || ' cache ' || s.seqcache || coalesce((
        SELECT ' owned by ' || d.refobjid::regclass::text || '.' || a.attname FROM pg_depend d
@@ -99,26 +119,22 @@ JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {user}
 VIEWS = """
 SELECT n.nspname || '.' || c.relname, pg_get_viewdef(c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE {user} AND c.relkind IN ('v', 'm') AND {relation_is_ours}
+WHERE {user} AND c.relkind IN ('v', 'm') AND {own_relation}
 """
 
 EXTENSIONS = "SELECT 'extension ' || extname FROM pg_extension"
 
 
 def lines(connection: Connection) -> list[str]:
-    """Describe everything else, one line each, the same on PostgreSQL 13 and 17."""
-    parts = {
-        "user": sql.SQL(USER_SCHEMAS),
-        "schema_is_ours": _ours("n.oid"),
-        "function_is_ours": _ours("p.oid"),
-        "type_is_ours": _ours("t.oid"),
-        "relation_is_ours": _ours("c.oid"),
-    }
-    found = [
-        line for query in (RELATIONS, OTHERS) for (line,) in rows(connection, _query(query, parts))
-    ]
-    views = rows(connection, _query(VIEWS, parts))
-    return sorted(found + [f"view {name}: {plain(text)}" for name, text in views])
+    """Describe everything else but views, one line each, the same on PostgreSQL 13 and 17."""
+    return sorted(
+        line for query in (RELATIONS, OTHERS) for (line,) in rows(connection, _query(query))
+    )
+
+
+def views(connection: Connection) -> dict[str, str]:
+    """Return the text of every view, materialized ones too, by its name."""
+    return dict(rows(connection, _query(VIEWS)))
 
 
 def extensions(connection: Connection) -> list[str]:
@@ -126,16 +142,41 @@ def extensions(connection: Connection) -> list[str]:
     return sorted(line for (line,) in rows(connection, EXTENSIONS))
 
 
-def _query(text: str, parts: dict[str, sql.SQL]) -> sql.Composed:
-    return sql.SQL(text).format(**parts)
+def _query(text: str) -> sql.Composed:
+    return sql.SQL(text).format(**CONDITIONS)
 
 
-def _ours(column: str) -> sql.SQL:
-    return sql.SQL(_OURS.format(column))
+def same_view(one: str, other: str) -> bool:
+    """Tell whether two servers print the same view.
 
-
-def plain(view: str) -> str:
-    """Return a view's text without what PostgreSQL 16 and newer leave out: `table.` before a
-    column where there is one table only.
+    Up to PostgreSQL 15 `table.` stands before each column of a view of one table, from 16 on it is
+    left out: only that one name, and only on one side, may be missing.
     """
-    return re.sub(r'("[^"]+"|\b\w+)\.', "", re.sub(r"\s+", " ", view)).strip()
+    tokens = [[part for part in TOKEN.findall(text) if part.strip()] for text in (one, other)]
+    return _says_more(*tokens) or _says_more(*reversed(tokens))
+
+
+def _says_more(longer: list[str], shorter: list[str]) -> bool:
+    """Tell whether the lists are equal but for one name and its dots, here and there."""
+    place, name = 0, None
+    left = iter(range(len(longer)))
+    for at in left:
+        qualifies = longer[at + 1 : at + 2] == ["."]
+        same = shorter[place : place + 1] == longer[at : at + 1]
+        if same and not (qualifies and shorter[place + 1 : place + 2] != ["."]):
+            place += 1
+        elif qualifies and longer[at] == (name := name or longer[at]):
+            next(left)
+        else:
+            return False
+    return place == len(shorter)
+
+
+def plain(line: str) -> str:
+    """Return a definition without what differs by version only: how a list of varchar is cast."""
+    return VARCHARS.sub(
+        lambda found: "(ARRAY["
+        + ", ".join(f"({one})::text" for one in ITEM.findall(found[1]))
+        + "])",
+        line,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.scenarios.differences.definitions import DEFINITIONS
+
 ROWS = {
     "changed by a microsecond": (
         "UPDATE jobs SET created_at = created_at + interval '1 microsecond' WHERE id = 1",
@@ -34,6 +36,22 @@ ROWS = {
     "values swapped between columns": (
         "UPDATE across SET one = other, other = one",
         "table public.across: row {1} differs in one, other",
+    ),
+    "moments swapped between columns": (
+        "UPDATE moments SET one = other, other = one",
+        "table public.moments: row {1} differs in one, other",
+    ),
+    "a key that takes unlike texts for equal": (
+        "UPDATE folds SET value = 2 WHERE key = 'key 3'",
+        'table public.folds: row {"key 3"} differs in value',
+    ),
+    "a key of two collations": (
+        "UPDATE two_collations SET value = 2",
+        "table public.two_collations: row {a,b} differs in value",
+    ),
+    "a key that includes a column": (
+        "UPDATE included SET value = 2",
+        "table public.included: row {1} differs in value",
     ),
     "columns named as the script's own aliases": (
         "UPDATE aliases SET name = 'changed'",
@@ -88,116 +106,13 @@ SEQUENCES = {
         "SELECT setval('downwards', -3)",
         "sequence public.downwards: stands at -3 on the mirror, behind -50 on the source",
     ),
+    "sequence whose next number was set, not used": (
+        "SELECT setval('restarted', 5, false)",
+        "sequence public.restarted: stands at 4 on the mirror, behind 89999 on the source",
+    ),
     "sequence's cache": (
         "ALTER SEQUENCE cached CACHE 1",
         "missing on the mirror: sequence public.cached cache 10",
-    ),
-}
-
-DEFINITIONS = {
-    "missing index": (
-        "DROP INDEX jobs_scope",
-        "table public.jobs: missing on the mirror: index jobs_scope CREATE INDEX jobs_scope",
-    ),
-    "index of another condition": (
-        "DROP INDEX indexed_some; CREATE INDEX indexed_some ON indexed (value) WHERE value > 6",
-        "only on the mirror: index indexed_some CREATE INDEX indexed_some",
-    ),
-    "missing foreign key": (
-        "ALTER TABLE attempts DROP CONSTRAINT attempts_job_id_fkey",
-        "missing on the mirror: constraint attempts_job_id_fkey FOREIGN KEY (job_id)",
-    ),
-    "missing check": (
-        "ALTER TABLE constrained DROP CONSTRAINT constrained_value_check",
-        "missing on the mirror: constraint constrained_value_check CHECK",
-    ),
-    "missing unique": (
-        "ALTER TABLE constrained DROP CONSTRAINT constrained_other_key",
-        "missing on the mirror: constraint constrained_other_key UNIQUE",
-    ),
-    "NOT NULL": (
-        "ALTER TABLE constrained ALTER value DROP NOT NULL",
-        "missing on the mirror: column value integer not null",
-    ),
-    "enum label": (
-        "ALTER TYPE mood ADD VALUE 'other'",
-        "only on the mirror: enum public.mood ('good', 'bad', 'other')",
-    ),
-    "domain's check": (
-        "ALTER DOMAIN short DROP CONSTRAINT short_check",
-        "missing on the mirror: domain public.short CHECK",
-    ),
-    "composite type": (
-        "CREATE TYPE another AS (one int)",
-        "only on the mirror: type public.another (one integer)",
-    ),
-    "column default taken away": (
-        "ALTER TABLE no_default ALTER value DROP DEFAULT",
-        "table public.no_default: missing on the mirror: column value text default 'x'::text",
-    ),
-    "column default": (
-        "ALTER TABLE other_default ALTER value SET DEFAULT 'y'",
-        "table public.other_default: only on the mirror: column value text default 'y'::text",
-    ),
-    "column type": (
-        "ALTER TABLE narrow ALTER value TYPE varchar(9)",
-        "table public.narrow: only on the mirror: column value character varying(9)",
-    ),
-    "generated column": (
-        "ALTER TABLE computed ALTER twice DROP EXPRESSION",
-        "missing on the mirror: column twice integer generated",
-    ),
-    "collation": (
-        'ALTER TABLE collated ALTER value TYPE text COLLATE "C"',
-        "only on the mirror: column public.collated.value collation C",
-    ),
-    "missing column": (
-        "ALTER TABLE lost_column DROP COLUMN value",
-        "table public.lost_column: missing on the mirror: column value text",
-    ),
-    "missing table": ("DROP TABLE lost", "table public.lost: missing on the mirror"),
-    "extra table": ("CREATE TABLE more (id int)", "table public.more: only on the mirror"),
-    "missing schema": ("DROP SCHEMA empty", "missing on the mirror: schema empty"),
-    "partition": (
-        "ALTER TABLE parts DETACH PARTITION parts_2",
-        "missing on the mirror: table public.parts_2 in public.parts FOR VALUES FROM (10) TO (20)",
-    ),
-    "trigger": (
-        "DROP TRIGGER before_insert ON touching",
-        "table public.touching: missing on the mirror: trigger before_insert",
-    ),
-    "trigger that does not fire": (
-        "ALTER TABLE touching DISABLE TRIGGER before_update",
-        "only on the mirror: trigger public.touching.before_update fires never",
-    ),
-    "rule": (
-        "DROP RULE nothing_more ON touching",
-        "missing on the mirror: rule public.touching.nothing_more",
-    ),
-    "view": (
-        "CREATE OR REPLACE VIEW seen AS SELECT id FROM jobs WHERE status = 'failed'",
-        "only on the mirror: view public.seen: SELECT id FROM jobs WHERE (status = 'failed'",
-    ),
-    "missing view": ("DROP VIEW unseen", "missing on the mirror: view public.unseen"),
-    "function": (
-        "CREATE OR REPLACE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT n * 3'",
-        "only on the mirror: function public.twice(n integer) returns integer in sql",
-    ),
-    "row security": (
-        "ALTER TABLE guarded DISABLE ROW LEVEL SECURITY",
-        "missing on the mirror: table public.guarded row security",
-    ),
-    "policy": (
-        "DROP POLICY all_of_it ON guarded",
-        "missing on the mirror: policy public.guarded.all_of_it * using (id > 0)",
-    ),
-    "statistics": (
-        "DROP STATISTICS indexed_both",
-        "missing on the mirror: statistics CREATE STATISTICS public.indexed_both",
-    ),
-    "table option": (
-        "ALTER TABLE optioned RESET (fillfactor)",
-        "missing on the mirror: table public.optioned options fillfactor=70",
     ),
 }
 
@@ -213,6 +128,14 @@ RIGHTS = {
     "grant taken away": (
         "REVOKE SELECT ON swapped FROM PUBLIC",
         "table public.swapped: SELECT granted to PUBLIC only on the source",
+    ),
+    "right of the owner": (
+        "REVOKE INSERT ON granted FROM airbyte",
+        "table public.granted: `airbyte` has no INSERT on the mirror",
+    ),
+    "schema that may not be used": (
+        "REVOKE ALL ON SCHEMA closed FROM airbyte",
+        "schema closed: `airbyte` has no USAGE on the mirror",
     ),
     "owner": (
         "ALTER TABLE owned OWNER TO postgres",
@@ -247,4 +170,10 @@ SECRETS = {
 }
 
 CASES = ROWS | SEQUENCES | DEFINITIONS | RIGHTS | SECRETS
-UNCHANGED = ("workspace", "connection", "actor_definition_workspace_grant", "filled_by_cached")
+UNCHANGED = (
+    "choices",
+    "workspace",
+    "connection",
+    "actor_definition_workspace_grant",
+    "filled_by_cached",
+)

@@ -1,0 +1,57 @@
+"""Enums, domains, views and functions, and which of a database's objects are its own."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from db_migration.catalog import USER_SCHEMAS, fingerprint
+from db_migration.postgres import Connection, rows
+
+_OWN = (
+    "NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = '{}'::regclass AND x.objid = {} "
+    "AND x.deptype IN {})"
+)
+CONDITIONS = {
+    "user": sql.SQL(USER_SCHEMAS),
+    "own_schema": sql.SQL(_OWN.format("pg_namespace", "n.oid", "('e')")),
+    "own_function": sql.SQL(_OWN.format("pg_proc", "p.oid", "('e', 'i')")),
+    "own_type": sql.SQL(_OWN.format("pg_type", "t.oid", "('e')")),
+    "own_relation": sql.SQL(_OWN.format("pg_class", "c.oid", "('e')")),
+    "arguments": sql.SQL(
+        r"regexp_replace(pg_get_function_arguments(p.oid), '(^|, )IN ', '\1', 'g')"
+    ),
+}
+"""For queries of catalogs. An extension's objects come with its version, a range's constructors
+with the server's, and only some servers print IN before a procedure's arguments.
+"""
+
+TYPES = """
+SELECT 'enum ' || n.nspname || '.' || t.typname || ' ('
+       || string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) || ')'
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace JOIN pg_enum e ON e.enumtypid = t.oid
+WHERE {user} AND {own_type} GROUP BY n.nspname, t.typname
+UNION ALL
+SELECT 'domain ' || n.nspname || '.' || t.typname || ' ' || format_type(t.typbasetype, t.typtypmod)
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE t.typtype = 'd' AND {user} AND {own_type}
+UNION ALL
+SELECT 'view ' || n.nspname || '.' || c.relname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('v', 'm') AND {user} AND {own_relation}
+UNION ALL
+SELECT 'function ' || n.nspname || '.' || p.proname || '(' || {arguments} || ')'
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {user} AND {own_function}
+"""
+
+
+def types(connection: Connection) -> list[str]:
+    """Describe enums, domains, views and functions, one line each.
+
+    Not what a session keeps for itself (`pg_temp`): that comes and goes, and is no change.
+    """
+    return sorted(line for (line,) in rows(connection, sql.SQL(TYPES).format(**CONDITIONS)))
+
+
+def types_fingerprint(connection: Connection) -> str:
+    """Return one fingerprint of everything that `types` describes."""
+    return fingerprint(types(connection))
