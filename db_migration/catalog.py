@@ -193,19 +193,25 @@ def definitions(connection: Connection) -> dict[str, list[str]]:
     return described
 
 
-def sequence_definitions(connection: Connection) -> list[str]:
-    """Describe the sequences without their values."""
+def sequence_definitions(connection: Connection) -> list[tuple[str | None, str]]:
+    """Describe the sequences without their values, each behind the table that owns it, if any."""
     found = rows(
         connection,
         """
-        SELECT 'sequence ' || schemaname || '.' || sequencename || ' ' || data_type::text
-               || ' start ' || start_value || ' increment ' || increment_by
-               || ' range ' || min_value || '..' || max_value || CASE WHEN cycle THEN ' cycle'
-               ELSE '' END
-        FROM pg_sequences WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+        SELECT tn.nspname || '.' || t.relname, 'sequence ' || s.schemaname || '.' ||
+               s.sequencename || ' ' || s.data_type::text || ' start ' || s.start_value ||
+               ' increment ' || s.increment_by || ' range ' || s.min_value || '..' ||
+               s.max_value || CASE WHEN s.cycle THEN ' cycle' ELSE '' END
+        FROM pg_sequences s JOIN pg_namespace n ON n.nspname = s.schemaname
+        JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.sequencename
+        LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+        LEFT JOIN pg_class t ON t.oid = d.refobjid
+        LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
+        WHERE s.schemaname NOT IN ('pg_catalog', 'information_schema')
         """,
     )
-    return sorted(line for (line,) in found)
+    return sorted(found, key=lambda line: line[1])
 
 
 def fingerprint(lines: list[str]) -> str:
@@ -214,8 +220,13 @@ def fingerprint(lines: list[str]) -> str:
 
 
 def fingerprints(connection: Connection, found: Iterable[Table]) -> dict[str, str]:
-    """Return the fingerprint of each of these tables' definition, by its full name."""
+    """Return the fingerprint of each of these tables' definition, by its full name.
+
+    That of its own sequences counts: one that was made longer is too short on a copy.
+    """
     lines = definitions(connection)
+    for owner, line in sequence_definitions(connection):
+        lines.setdefault(owner or "", []).append(line)
     return {table.full_name: fingerprint(lines.get(table.full_name, [])) for table in found}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from psycopg import sql
 
-from db_migration.catalog import USER_SCHEMAS, fingerprint
+from db_migration.catalog import USER_SCHEMAS, fingerprint, sequence_definitions
 from db_migration.postgres import Connection, rows
 
 _OWN = (
@@ -43,6 +45,17 @@ SELECT 'function ' || n.nspname || '.' || p.proname || '(' || {arguments} || ')'
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {user} AND {own_function}
 """
 
+BODIES = """
+SELECT 'schema ' || n.nspname FROM pg_namespace n WHERE {user} AND {own_schema}
+UNION ALL
+SELECT 'view ' || n.nspname || '.' || c.relname || ' ' || pg_get_viewdef(c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('v', 'm') AND {user} AND {own_relation}
+UNION ALL
+SELECT 'function ' || n.nspname || '.' || p.proname || '(' || {arguments} || ') ' || md5(p.prosrc)
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {user} AND {own_function}
+"""
+
 
 def types(connection: Connection) -> list[str]:
     """Describe enums, domains, views and functions, one line each.
@@ -53,5 +66,12 @@ def types(connection: Connection) -> list[str]:
 
 
 def types_fingerprint(connection: Connection) -> str:
-    """Return one fingerprint of everything that `types` describes."""
-    return fingerprint(types(connection))
+    """Return one fingerprint of all that is no table: what `types` describes, and beside it bodies,
+    schemas, and sequences that no table owns.
+
+    The same on every server: a view counts without its names before columns.
+    """
+    bodies = rows(connection, sql.SQL(BODIES).format(**CONDITIONS))
+    free = [line for owner, line in sequence_definitions(connection) if owner is None]
+    texts = [re.sub(r'("[^"]+"|\b\w+)\.|\s+', "", line) for (line,) in bodies]
+    return fingerprint([*types(connection), *sorted(texts), *free])

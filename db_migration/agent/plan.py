@@ -212,7 +212,7 @@ def _resumable(database: Database, source: Source) -> bool:
 def changed(mark: Mark, source: Source) -> str | None:
     """Say what the source has changed since the copy was made, so that it can not follow."""
     if mark.types != source.types:
-        return "a type has changed on the source"
+        return "a type, schema, view, function or sequence has changed on the source"
     if mark.snapshot is not None:
         return "it shows a snapshot, and no slot starts there"
     for name, fingerprint in sorted(mark.tables.items()):

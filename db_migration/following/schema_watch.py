@@ -36,6 +36,9 @@ FROM (
     UNION ALL SELECT oid, xmin, 8 FROM pg_trigger
     UNION ALL SELECT oid, xmin, 9 FROM pg_publication
     UNION ALL SELECT oid, xmin, 10 FROM pg_publication_rel
+    UNION ALL SELECT oid, xmin, 11 FROM pg_namespace
+    UNION ALL SELECT oid, xmin, 12 FROM pg_rewrite
+    UNION ALL SELECT seqrelid, xmin, 13 FROM pg_sequence
 ) AS versions WHERE id >= %s
 """
 

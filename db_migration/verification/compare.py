@@ -30,11 +30,15 @@ def definitions(source: Connection, mirror: Connection) -> list[str]:
     found += [f"table {name}: only on the mirror" for name in sorted(here.keys() - there.keys())]
     for name in sorted(there.keys() & here.keys()):
         found += _lines(f"table {name}: ", there[name], here[name])
-    for read in (catalog_types.types, catalog.sequence_definitions, compare_schema.lines):
+    for read in (catalog_types.types, _sequences, compare_schema.lines):
         found += _lines("", read(source), read(mirror))
     found += _views(compare_schema.views(source), compare_schema.views(mirror))
     lacking = set(compare_schema.extensions(source)) - set(compare_schema.extensions(mirror))
     return found + _lines("", sorted(lacking), [])
+
+
+def _sequences(connection: Connection) -> list[str]:
+    return [line for _, line in catalog.sequence_definitions(connection)]
 
 
 def _views(there: dict[str, str], here: dict[str, str]) -> list[str]:

@@ -164,3 +164,42 @@ def test_during_a_copy(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> N
         scenario.converge(agent)
     settle(scenario)
     assert scenario.cli("verify").returncode == 0
+
+
+BESIDE_TABLES = (
+    "CREATE SEQUENCE numbers; CREATE TABLE numbered (id bigint PRIMARY KEY DEFAULT "
+    "nextval('numbers')); INSERT INTO numbered DEFAULT VALUES",
+    "CREATE OR REPLACE VIEW running AS SELECT id FROM jobs WHERE status = 'failed'",
+    "CREATE OR REPLACE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT n + n'",
+    "ALTER SEQUENCE counted_id_seq AS bigint; SELECT setval('counted_id_seq', 3000000000)",
+)
+
+
+def test_what_is_no_table_is_made_anew_too(scenario: Scenario) -> None:
+    ddl(
+        scenario,
+        "CREATE VIEW running AS SELECT id FROM jobs WHERE status = 'running'; "
+        "CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT n * 2'; "
+        "CREATE TABLE counted (id serial PRIMARY KEY)",
+    )
+    agent = scenario.converge()
+    for number, statement in enumerate(BESIDE_TABLES, 2):
+        ddl(scenario, statement)
+        scenario.converge(agent)
+        assert copies(scenario) == number, statement
+    settle(scenario)
+    done = scenario.cli("verify")
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_a_session_keeps_for_itself_is_no_change(scenario: Scenario) -> None:
+    agent = scenario.converge()
+    with psycopg.connect(scenario.source.dsn("airbyte"), autocommit=True) as reporting:
+        reporting.execute(
+            "CREATE TEMP VIEW seen AS SELECT 1 AS one; CREATE TEMP SEQUENCE counted; "
+            "CREATE TYPE pg_temp.mood AS ENUM ('good'); "
+            "CREATE FUNCTION pg_temp.one() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+        )
+        scenario.converge(agent)
+        assert scenario.cli("verify").returncode == 0
+    assert copies(scenario) == 1
