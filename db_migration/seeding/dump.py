@@ -21,6 +21,7 @@ _HEADER = re.compile(
     r"^-- (?:Data for )?Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*); Owner: .*$",
     re.MULTILINE,
 )
+_OF_PSQL = re.compile(r"^\\(?:un)?restrict \w{32,}\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def definitions(
 ) -> str:
     """Return the SQL of one section (`pre-data` or `post-data`), owners and grants left out."""
     flags = ["--schema-only", f"--section={section}", "--no-owner", "--no-privileges"]
+    flags += ["--encoding=UTF8"]
     flags += ["--no-publications", "--no-subscriptions", "--no-comments", "--no-security-labels"]
     flags += [f"--snapshot={snapshot}"] if snapshot else []
     flags += [f"--table={_pattern(*table)}" for table in only]
@@ -77,19 +79,28 @@ def definitions(
         done = _run([program(), *flags], _environment(endpoint, passfile))
     if done.returncode:
         raise BlockedError(
-            found=f"pg_dump of {endpoint.label} failed: {done.stderr.strip()[-500:]}",
+            found=f"pg_dump of {endpoint.label} failed: "
+            f"{done.stderr.decode(errors='replace').strip()[-500:]}",
             needed="a source whose definitions the feed's role can read",
             way_out="read the message; this is tried again by itself",
         )
-    return "\n".join(line for line in done.stdout.splitlines() if not line.startswith("\\"))
+    return _restorable(done.stdout.decode())
 
 
-def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _restorable(script: str) -> str:
+    """Leave out what psql alone understands: two lines that hold a random key of this dump.
+
+    All else stays as it is, character by character: it may be in a function or in a default.
+    """
+    return _OF_PSQL.sub("", script)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    """Run it; bytes, because reading as text would make a line feed of a carriage return."""
     try:
         return subprocess.run(
             command,
             capture_output=True,
-            text=True,
             check=False,
             timeout=DUMP_DEADLINE_SECONDS,
             env=environment,
