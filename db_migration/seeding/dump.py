@@ -22,6 +22,7 @@ _HEADER = re.compile(
     re.MULTILINE,
 )
 _OF_PSQL = re.compile(r"^\\(?:un)?restrict \w{32,}\n", re.MULTILINE)
+_SINCE_17 = "SET transaction_timeout = 0;\n"
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,13 @@ def definitions(
     only: Sequence[tuple[str, str]] = (),
     without: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """Return the SQL of one section (`pre-data` or `post-data`), owners and grants left out."""
+    """Return the SQL of one section (`pre-data` or `post-data`).
+
+    Left out is what a target need not or can not have: owners and grants, the source's tablespaces,
+    and event triggers, which a superuser alone can make.
+    """
     flags = ["--schema-only", f"--section={section}", "--no-owner", "--no-privileges"]
-    flags += ["--encoding=UTF8"]
+    flags += ["--encoding=UTF8", "--no-tablespaces"]
     flags += ["--no-publications", "--no-subscriptions", "--no-comments", "--no-security-labels"]
     flags += [f"--snapshot={snapshot}"] if snapshot else []
     flags += [f"--table={_pattern(*table)}" for table in only]
@@ -88,11 +93,16 @@ def definitions(
 
 
 def _restorable(script: str) -> str:
-    """Leave out what psql alone understands: two lines that hold a random key of this dump.
+    """Leave out event triggers, what psql alone understands (two lines that hold a random key of
+    this dump), and the dump's own setting that a server before 17 does not know.
 
     All else stays as it is, character by character: it may be in a function or in a default.
     """
-    return _OF_PSQL.sub("", script)
+    script = _OF_PSQL.sub("", script).replace(_SINCE_17, "", 1)
+    for header, end in reversed(_headers(script)):
+        if header["type"] == "EVENT TRIGGER":
+            script = script[: header.start()] + script[end:]
+    return script
 
 
 def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
@@ -115,12 +125,17 @@ def _run(command: list[str], environment: dict[str, str]) -> subprocess.Complete
 
 def items(script: str) -> list[Item]:
     """Split a dump at the headers that pg_dump writes above each object."""
-    headers = list(_HEADER.finditer(script))
-    ends = [header.start() for header in headers[1:]] + [len(script)]
     return [
         Item(header["type"], header["name"], script[header.end() : end], header["schema"])
-        for header, end in zip(headers, ends, strict=True)
+        for header, end in _headers(script)
     ]
+
+
+def _headers(script: str) -> list[tuple[re.Match[str], int]]:
+    """Return each object's header and where the object ends."""
+    headers = list(_HEADER.finditer(script))
+    ends = [header.start() for header in headers[1:]] + [len(script)]
+    return list(zip(headers, ends, strict=True))
 
 
 def _pattern(schema: str, name: str) -> str:
