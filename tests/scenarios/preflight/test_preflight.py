@@ -29,7 +29,16 @@ TROUBLE = {
         "3: public.blurred.place point, public.blurred.plain json, public.blurred.tree xml",
     ),
     "source.generated": (Result.PASS, "public.computed.twice"),
-    "source.sequences": (Result.WARNING, "near their end: 1: public.small_seq"),
+    "source.event_triggers": (Result.WARNING, "1: noted"),
+    "source.replica_triggers": (
+        Result.WARNING,
+        "2: public.jobs.always, public.jobs.on_replicas",
+    ),
+    "source.materialized_views": (Result.WARNING, "1: public.counted"),
+    "source.sequences": (
+        Result.WARNING,
+        "near their end: 3: public.falling, public.leaping, public.small_seq",
+    ),
     "source.identities": (
         Result.PASS,
         "2 table(s) without a key: public.blurred, public.stream_reset",
