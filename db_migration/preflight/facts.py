@@ -134,10 +134,15 @@ WHERE NOT cycle AND 10 * %(margin)s::numeric * abs(increment_by::numeric) > CASE
 # A role that may not see other roles' sessions is shown theirs without the time: that is no answer.
 _LONG = """
 SELECT CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN array(
-  SELECT format('pid %%s of %%s for %%s s', pid, usename,
-    extract(epoch FROM now() - xact_start)::int)
-  FROM pg_stat_activity WHERE xact_start < now() - make_interval(secs => %(long)s)
-  AND backend_type = 'client backend' AND pid <> pg_backend_pid()) END
+  SELECT format('pid %%s of %%s for %%s s%%s', a.pid, a.usename,
+    extract(epoch FROM now() - a.xact_start)::int, ', holds ' || held.tables)
+  FROM pg_stat_activity a CROSS JOIN LATERAL (
+    SELECT string_agg(l.relation::regclass::text, ', ') AS tables
+    FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+    JOIN pg_class c ON c.oid = l.relation AND c.relkind = 'r'
+    WHERE l.pid = a.pid AND l.granted AND l.mode = 'AccessExclusiveLock') AS held
+  WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()
+  AND (a.xact_start < now() - make_interval(secs => %(long)s) OR held.tables IS NOT NULL)) END
 """
 
 SOURCE: dict[str, str] = {

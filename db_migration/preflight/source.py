@@ -168,7 +168,9 @@ def _identities(facts: SourceFacts) -> Check:
         id="source.identities",
         title="Every table can say which row is meant",
         result=judged(None if facts.keyless is None else True),
-        found=f"{len(lacking)} table(s) without a key: {', '.join(lacking) or 'none'}",
+        found=f"{len(lacking)} table(s) without a key: {', '.join(lacking) or 'none'}"
+        if facts.keyless is not None
+        else f"{UNKNOWN}: a table may be locked, see `source.transactions`",
         needed="an identity for each before it is published",
         why="a published table without one refuses prod's own DELETE",
         way_out="nothing to do: `prepare` sets REPLICA IDENTITY FULL on these, `release` takes it "
@@ -199,7 +201,7 @@ def _transactions(facts: SourceFacts) -> Check:
         title="No long transaction on the source",
         result=judged(ok, Result.WARNING),
         found=f"{named(found)}; prepared: {prepared}",
-        needed="none older than a minute, none prepared",
+        needed="none older than a minute, none prepared, none that holds a table for itself",
         why="a new slot waits for every transaction that runs, and a lock for the one that holds "
         "the table",
         way_out="let them end, or end them: SELECT pg_terminate_backend(pid)",

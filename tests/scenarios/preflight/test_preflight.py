@@ -9,6 +9,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from db_migration import postgres
+from db_migration.agent import observe
 from db_migration.preflight import airbyte_side as preflight_airbyte
 from db_migration.preflight import preflight
 from db_migration.preflight import travel as preflight_travel
@@ -145,6 +147,39 @@ def test_rights_are_tried_and_nothing_is_left(
     finally:
         scenario.target.sql("ALTER SYSTEM RESET max_logical_replication_workers")
         scenario.target.restart()
+
+
+def test_a_table_that_is_held_hides_nothing_else(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = set(checked(scenario))
+    scenario.journal().open()
+    monkeypatch.setitem(postgres.PINNED, "lock_timeout", "200ms")
+    with scenario.source.connect("airbyte") as prod, prod.transaction():
+        prod.execute("LOCK TABLE connection IN ACCESS EXCLUSIVE MODE")
+        found = checked(scenario)
+        sight = observe.look(scenario.context(), scenario.journal())
+    assert set(found) == whole
+    assert found["source.reachable"].result is Result.PASS
+    assert found["source.transactions"].result is Result.WARNING
+    assert found["source.transactions"].found.endswith("s, holds public.connection; prepared: 0")
+    assert found["source.identities"].result is Result.WARNING
+    assert "not readable from here: a table may be locked" in found["source.identities"].found
+    (error,) = sight.unreachable
+    assert "a table of the source is locked" in error.found
+    assert "pg_terminate_backend" in error.way_out
+
+
+def test_a_role_that_sees_no_sessions_does_not_call_them_short(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "LONG_TRANSACTION_SECONDS", 0)
+    scenario.source.sql("CREATE ROLE blind LOGIN PASSWORD 'planted'")
+    with scenario.source.connect("airbyte") as prod, prod.transaction():
+        prod.execute("SELECT 1")
+        with scenario.source.connect("airbyte", options="-c role=blind") as owner:
+            facts = preflight.read_source(scenario.context(), owner)
+    assert facts.long_transactions is None
 
 
 def test_every_question_fits_airbytes_own_schema(scenario: Scenario) -> None:
