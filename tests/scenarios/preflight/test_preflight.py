@@ -14,6 +14,7 @@ from db_migration.agent import observe
 from db_migration.preflight import airbyte_side as preflight_airbyte
 from db_migration.preflight import preflight
 from db_migration.preflight import travel as preflight_travel
+from db_migration.preflight import trial as preflight_try
 from db_migration.preflight.checklist import Check, Result
 from lab.airbyte_standin import flyway
 from tests.support.scenario import Scenario
@@ -180,6 +181,26 @@ def test_a_role_that_sees_no_sessions_does_not_call_them_short(
         with scenario.source.connect("airbyte", options="-c role=blind") as owner:
             facts = preflight.read_source(scenario.context(), owner)
     assert facts.long_transactions is None
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(("mode", "said"), [("logical", "must be superuser"), ("snapshot", None)])
+def test_the_role_is_made_or_completed_as_the_mode_needs_it(
+    scenario: Scenario, mode: str, said: str | None, *, there: bool
+) -> None:
+    """CREATEROLE is enough for a role that reads; only a superuser lets one replicate."""
+    scenario.source.sql("CREATE ROLE maker LOGIN CREATEROLE PASSWORD 'planted'")
+    if there:
+        scenario.source.sql("CREATE ROLE airbyte_migration")
+    (scenario.folder / "maker").write_text("planted")
+    scenario.settings["feeds.0.mode"] = mode
+    owner = {"user": "maker", "password_file": str(scenario.folder / "maker")}
+    scenario.settings["feeds.0.source.owner"] = owner
+    (right,) = [one for one in preflight_try.RIGHTS if one.id == "source.may_make_role"]
+    refused = preflight_try.refusal(scenario.context(), right)
+    assert refused is None if said is None else said in str(refused)
+    roles = scenario.source.sql("SELECT rolcanlogin FROM pg_roles WHERE rolname ~ '^airbyte_'")
+    assert roles == ([(False,)] if there else [])
 
 
 def test_every_question_fits_airbytes_own_schema(scenario: Scenario) -> None:
