@@ -69,9 +69,11 @@ class Login(Model):
 def _secret(path: Path, what: str) -> str:
     """Read a secret; its end of line is an editor's."""
     try:
-        return path.read_text().rstrip("\n")
+        return path.read_text(encoding="utf-8").rstrip("\n")
     except OSError as error:
         raise ConfigError(str(path), [f"{what} must be readable: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError(str(path), [f"{what} must be UTF-8"]) from None
 
 
 class Address(Model):
@@ -322,7 +324,7 @@ class Config(Model):
             return False
         path, text = self._origin
         try:
-            now = path.read_text()
+            now = path.read_text(encoding="utf-8")
             json.loads(now)
         except (OSError, ValueError):
             return False
@@ -332,10 +334,12 @@ class Config(Model):
 def load(path: Path) -> Config:
     """Read and check the file; raise ConfigError with every problem in it."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         raw: Any = json.loads(text)
     except OSError as error:
         raise ConfigError(str(path), [f"file must be readable: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError(str(path), ["file must be UTF-8"]) from None
     except json.JSONDecodeError as error:
         raise ConfigError(
             str(path), [f"file must be JSON: {error.msg}, line {error.lineno}"]
@@ -362,10 +366,23 @@ def _problem(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
 def _unreadable(config: Config) -> list[str]:
     """Name every file that the configuration points to and that can not be read."""
     return [
-        f"`{key}`: `{path}` must be a readable file"
+        f"`{key}`: `{path}` must be {lacking}"
         for key, path in _files(config)
-        if path is not None and not path.is_file()
+        if path is not None and (lacking := _lacking(path))
     ]
+
+
+def _lacking(path: Path) -> str | None:
+    """Say what a file must be and is not; whose permissions forbid it is said when it is used."""
+    if not path.is_file():
+        return "a readable file"
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return "UTF-8"
+    except OSError:
+        return None
+    return None
 
 
 def _files(config: Config) -> Iterator[tuple[str, Path | None]]:
@@ -377,6 +394,9 @@ def _files(config: Config) -> Iterator[tuple[str, Path | None]]:
         yield f"{at}.source.reader.password_file", feed.source.reader.password_file
         yield f"{at}.target.password_file", feed.target.password_file
         yield from _host_files(f"{at}.source.host_control", feed.source.host_control)
+        if (working := feed.working_database) is not None:
+            control = working.reader_host_control
+            yield from _host_files(f"{at}.working_database.reader_host_control", control)
     for number, server in enumerate(config.servers):
         yield f"servers.{number}.password_file", server.password_file
     for number, instance in enumerate(config.instances):

@@ -112,6 +112,16 @@ class Endpoint:
         )
 
 
+def held(side: str) -> UnreachableError:
+    """Say that a lock was waited for in vain: the server answers, but somebody holds a table."""
+    return UnreachableError(
+        found=f"a table of the {side} is locked: a transaction holds it and does not end",
+        needed="a moment in which nobody holds a table for himself alone (ACCESS EXCLUSIVE)",
+        way_out="let that transaction end, or end it: pg_locks names its pid, "
+        "SELECT pg_terminate_backend(pid); this is tried again by itself",
+    )
+
+
 def _first_line(error: Exception) -> str:
     """Shorten libpq's message; when it is empty the class says at least what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

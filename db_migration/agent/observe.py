@@ -17,7 +17,7 @@ from db_migration.context import Context
 from db_migration.errors import MigrationError, UnreachableError
 from db_migration.following import marks, sequences
 from db_migration.journal import Journal
-from db_migration.postgres import Connection, Endpoint, row, run, value
+from db_migration.postgres import Connection, Endpoint, held, row, run, value
 from db_migration.sides import epoch, standby
 from db_migration.snapshots import look as snapshot_look
 from db_migration.snapshots import plan as snapshot_plan
@@ -166,6 +166,8 @@ def _intent(journal: Journal, connection: Connection) -> state.Intent:
 def _as_unreachable(side: str, error: Exception) -> MigrationError:
     if isinstance(error, MigrationError):
         return error
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return held(side)
     return UnreachableError(
         found=f"the {side} broke the connection ({type(error).__name__})",
         needed=f"a {side} that answers",

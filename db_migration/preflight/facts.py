@@ -66,6 +66,10 @@ class SourceFacts:
     odd_types: list[str] | None = None
     incomparable: list[str] | None = None
     """Columns without equality, in tables that name a row by all its columns."""
+    event_triggers: list[str] | None = None
+    replica_triggers: list[str] | None = None
+    """Those that fire for what is replicated, too."""
+    materialized_views: list[str] | None = None
     extensions: list[str] | None = None
     large_objects: int | None = None
     sequences: list[str] | None = None
@@ -105,6 +109,10 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
 WHERE {catalog.USER_SCHEMAS} AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND
 """
+_TRIGGERS = f"""
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_trigger g ON g.tgrelid = c.oid WHERE {catalog.USER_SCHEMAS} AND
+"""
 _NAME = "n.nspname || '.' || c.relname"
 # What a subscriber compares a row by where it has no key: the default equality of each type.
 _INCOMPARABLE = """
@@ -115,6 +123,26 @@ AND NOT EXISTS (
   WHERE o.opcdefault AND m.amname IN ('btree', 'hash') AND (o.opcintype = t.oid OR EXISTS (
     SELECT FROM pg_cast k WHERE k.castsource = t.oid AND k.casttarget = o.opcintype
     AND k.castmethod = 'b' AND k.castcontext = 'i')))
+"""
+# In numeric: between the ends of a bigint there is more than a bigint holds.
+_ENDING = """
+SELECT schemaname || '.' || sequencename FROM pg_sequences
+WHERE NOT cycle AND 10 * %(margin)s::numeric * abs(increment_by::numeric) > CASE
+  WHEN increment_by > 0 THEN max_value::numeric - coalesce(last_value, start_value)
+  ELSE coalesce(last_value, start_value) - min_value::numeric END
+"""
+# A role that may not see other roles' sessions is shown theirs without the time: that is no answer.
+_LONG = """
+SELECT CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN array(
+  SELECT format('pid %%s of %%s for %%s s%%s', a.pid, a.usename,
+    extract(epoch FROM now() - a.xact_start)::int, ', holds ' || held.tables)
+  FROM pg_stat_activity a CROSS JOIN LATERAL (
+    SELECT string_agg(l.relation::regclass::text, ', ') AS tables
+    FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+    JOIN pg_class c ON c.oid = l.relation AND c.relkind = 'r'
+    WHERE l.pid = a.pid AND l.granted AND l.mode = 'AccessExclusiveLock') AS held
+  WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()
+  AND (a.xact_start < now() - make_interval(secs => %(long)s) OR held.tables IS NOT NULL)) END
 """
 
 SOURCE: dict[str, str] = {
@@ -146,16 +174,15 @@ SOURCE: dict[str, str] = {
     "('oid', '_oid', 'xid', 'xid8', 'cid', 'tid', 'pg_lsn', 'aclitem', '_aclitem', 'refcursor')))",
     "incomparable": f"SELECT array(SELECT {_NAME} || '.' || a.attname || ' ' || t.typname "
     f"{_COLUMNS} {_INCOMPARABLE})",
+    "event_triggers": "SELECT array(SELECT evtname::text FROM pg_event_trigger)",
+    "replica_triggers": f"SELECT array(SELECT {_NAME} || '.' || g.tgname {_TRIGGERS} "
+    "NOT g.tgisinternal AND g.tgenabled IN ('A', 'R'))",
+    "materialized_views": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'm')",
     "extensions": "SELECT array(SELECT extname::text FROM pg_extension WHERE extname <> 'plpgsql')",
     "large_objects": "SELECT count(*) FROM pg_largeobject_metadata",
     "sequences": "SELECT array(SELECT schemaname || '.' || sequencename FROM pg_sequences)",
-    "ending_sequences": "SELECT array(SELECT schemaname || '.' || sequencename FROM pg_sequences "
-    "WHERE increment_by > 0 AND NOT cycle "
-    "AND max_value - coalesce(last_value, 0) < 10 * %(margin)s * increment_by)",
-    "long_transactions": "SELECT array(SELECT format('pid %%s of %%s for %%s s', pid, usename, "
-    "extract(epoch FROM now() - xact_start)::int) FROM pg_stat_activity "
-    "WHERE xact_start < now() - make_interval(secs => %(long)s) AND backend_type = "
-    "'client backend' AND pid <> pg_backend_pid())",
+    "ending_sequences": f"SELECT array({_ENDING})",
+    "long_transactions": _LONG,
     "prepared_transactions": "SELECT count(*) FROM pg_prepared_xacts",
 }
 
@@ -181,12 +208,14 @@ TARGET: dict[str, str] = {
 
 
 def careful(connection: Connection, query: str, args: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
-    """Return one value, None where this role may not read it or the server does not know it."""
+    """Return one value, None where this server does not give it: this role may not read it, it is
+    not known there, a table is locked. One question without an answer leaves the others theirs.
+    """
     try:
         found = connection.execute(sql.SQL(cast("Any", query)), args or {}).fetchone()
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject):
-        return None
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+    except psycopg.Error:
+        if connection.closed:
+            raise
         return None
     return found[0] if found else None
 

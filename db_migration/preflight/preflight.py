@@ -123,14 +123,22 @@ def read_source(context: Context, connection: Connection) -> SourceFacts:
         "long": LONG_TRANSACTION_SECONDS,
     }
     found = preflight_facts.gathered(connection, preflight_facts.SOURCE, args)
-    keyless = [t.full_name for t in catalog.tables(connection, PUBLICATION) if not t.has_identity]
     return SourceFacts(
         version=connection.info.server_version,
         clock=preflight_facts.clock(connection),
         locale=preflight_facts.locale(connection),
-        keyless=keyless,
+        keyless=_keyless(connection),
         **preflight_facts.only_known(SourceFacts, found),
     )
+
+
+def _keyless(connection: Connection) -> list[str] | None:
+    """Name the tables without a key; None while one of the tables is locked."""
+    try:
+        tables = catalog.tables(connection, PUBLICATION)
+    except psycopg.errors.LockNotAvailable:
+        return None
+    return [table.full_name for table in tables if not table.has_identity]
 
 
 def read_target(context: Context, connection: Connection) -> TargetFacts:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db_migration.config import Mode
+from db_migration.preflight import objects as preflight_objects
 from db_migration.preflight.checklist import UNKNOWN, Check, Result, judged, named, sized
 from db_migration.preflight.facts import SourceFacts
 
@@ -40,7 +41,7 @@ def checks(facts: SourceFacts, permitted: Allowed) -> Iterator[Check]:
     yield _wal_bound(facts, permitted)
     yield _wal_headroom(permitted)
     yield _identities(facts)
-    yield from _objects(facts)
+    yield from preflight_objects.checks(facts)
     yield _sequences(facts)
     yield _transactions(facts)
 
@@ -167,101 +168,13 @@ def _identities(facts: SourceFacts) -> Check:
         id="source.identities",
         title="Every table can say which row is meant",
         result=judged(None if facts.keyless is None else True),
-        found=f"{len(lacking)} table(s) without a key: {', '.join(lacking) or 'none'}",
+        found=f"{len(lacking)} table(s) without a key: {', '.join(lacking) or 'none'}"
+        if facts.keyless is not None
+        else f"{UNKNOWN}: a table may be locked, see `source.transactions`",
         needed="an identity for each before it is published",
         why="a published table without one refuses prod's own DELETE",
         way_out="nothing to do: `prepare` sets REPLICA IDENTITY FULL on these, `release` takes it "
         "back",
-    )
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """A kind of object that should not be there, or that is only worth knowing."""
-
-    field: str
-    title: str
-    otherwise: Result
-    why: str
-    way_out: str
-
-
-_KINDS = (
-    _Kind(
-        "unlogged",
-        "Unlogged tables",
-        Result.FAIL,
-        "they are not in the log: their rows would be lost",
-        "ALTER TABLE ... SET LOGGED on these",
-    ),
-    _Kind(
-        "foreign",
-        "Foreign tables",
-        Result.FAIL,
-        "their rows are on another server, which the target may not reach",
-        "remove them from Airbyte's database",
-    ),
-    _Kind(
-        "partitioned",
-        "Partitioned or inheriting tables",
-        Result.FAIL,
-        "the feed takes ordinary tables; Airbyte has no others",
-        "move them to a database of their own",
-    ),
-    _Kind(
-        "row_security",
-        "Tables with row security",
-        Result.FAIL,
-        "the feed's role would read only a part of the rows",
-        "ALTER TABLE ... DISABLE ROW LEVEL SECURITY, or move them elsewhere",
-    ),
-    _Kind(
-        "odd_types",
-        "Columns that name objects of this one server",
-        Result.WARNING,
-        "an OID or a log position means something else on another server",
-        "make sure that nobody reads these columns after the move",
-    ),
-    _Kind(
-        "incomparable",
-        "Columns without equality in tables without a key",
-        Result.WARNING,
-        "the target finds a row of such a table by all its values: UPDATE and DELETE on the source "
-        "would stop the feed",
-        "add a primary key, or make the column jsonb or text; none of Airbyte's is like that",
-    ),
-    _Kind(
-        "generated",
-        "Generated columns",
-        Result.PASS,
-        "the target computes them again, from the same definition",
-        "nothing to do",
-    ),
-)
-
-
-def _objects(facts: SourceFacts) -> Iterator[Check]:
-    for kind in _KINDS:
-        found: list[str] | None = getattr(facts, kind.field)
-        yield Check(
-            id=f"source.{kind.field}",
-            title=kind.title,
-            result=judged(None if found is None else not found, kind.otherwise),
-            found=named(found),
-            needed="none" if kind.otherwise is not Result.PASS else "nothing",
-            why=kind.why,
-            way_out=kind.way_out,
-            affected=tuple({"object": name} for name in found or ()),
-        )
-    number = facts.large_objects
-    yield Check(
-        id="source.large_objects",
-        title="Large objects",
-        result=judged(None if number is None else number == 0),
-        found=UNKNOWN if number is None else str(number),
-        needed="none",
-        why="logical replication does not carry them; Airbyte has none",
-        way_out="remove the large objects from Airbyte's database",
     )
 
 
@@ -288,7 +201,7 @@ def _transactions(facts: SourceFacts) -> Check:
         title="No long transaction on the source",
         result=judged(ok, Result.WARNING),
         found=f"{named(found)}; prepared: {prepared}",
-        needed="none older than a minute, none prepared",
+        needed="none older than a minute, none prepared, none that holds a table for itself",
         why="a new slot waits for every transaction that runs, and a lock for the one that holds "
         "the table",
         way_out="let them end, or end them: SELECT pg_terminate_backend(pid)",

@@ -12,6 +12,7 @@ from db_migration.preflight.facts import Clock, Locale, SourceFacts, TargetFacts
 OLDEST_TARGET = 160000
 OLDEST_LIBPQ = 100000
 SKEW_SECONDS = 1.0
+COPY_ENCODING = "UTF8"
 COPIES = 3
 """At the most beside each other: mirror, working database, and one in the making."""
 
@@ -150,14 +151,20 @@ def _space(source: SourceFacts, target: TargetFacts, found: Clients) -> Check:
 
 
 def _encoding(source: Locale, target: Locale | None) -> Check:
+    """Judge both against what every copy is made in, whatever the mirror that it replaces."""
+    encodings = {source.encoding, target.encoding} if target is not None else {source.encoding}
+    ok = encodings == {COPY_ENCODING}
     return Check(
         id="locale.encoding",
         title="Both sides write text alike",
-        result=judged(None if target is None else source.encoding == target.encoding),
+        result=judged(None if ok and target is None else ok),
         found=f"source {source.encoding}, mirror {target.encoding if target else UNKNOWN}",
-        needed="the same encoding",
+        needed=f"{COPY_ENCODING} on both: every copy is made in it",
         why="text that can not be converted stops the feed",
-        way_out="make the mirror again with the source's encoding (`CREATE DATABASE ... ENCODING`)",
+        way_out=f"make the mirror again: `CREATE DATABASE ... ENCODING '{COPY_ENCODING}'`"
+        if source.encoding == COPY_ENCODING
+        else f"move Airbyte into a database of {COPY_ENCODING} on the source first (pg_dump, "
+        "restore); a mirror in another encoding does not help",
     )
 
 
@@ -208,7 +215,9 @@ def _extensions(source: SourceFacts, target: TargetFacts) -> Check:
         found=f"{named(wanted)}; not to be had on the target without a superuser: {named(lacking)}",
         needed="none",
         why="Airbyte's database has none; the copy needs each on the target, too",
-        way_out="DROP EXTENSION what Airbyte does not need, or install it on the target first",
+        way_out="DROP EXTENSION on the source what Airbyte does not need, or use an image of the "
+        "target in which it is available and trusted (`trusted` in its control file); CREATE "
+        "EXTENSION in the mirror does not help: each copy is a new database",
     )
 
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from db_migration.agent import observe, observe_source
 from db_migration.config import Mode
 from db_migration.context import Context
 from db_migration.errors import MigrationError
 from db_migration.following import follow, marks
 from db_migration.postgres import Connection, Endpoint, hush, run, value
 from db_migration.preflight.checklist import Check, Result, judged
+from db_migration.snapshots import plan as snapshot_plan
 
 PROBE = "airbyte_migration_preflight"
 """Name of what is made only to be rolled back."""
@@ -110,11 +112,17 @@ def _publish(context: Context, connection: Connection) -> None:
 
 
 def _make_role(context: Context, connection: Connection) -> None:
-    name = context.reader.login.user
-    if value(connection, "SELECT true FROM pg_roles WHERE rolname = %s", (name,)):
-        return  # `prepare` completes it
-    make = sql.SQL("CREATE ROLE {} LOGIN REPLICATION")
-    run(connection, make.format(sql.Identifier(PROBE)))
+    """Do what `prepare` will: make the role, or complete one that lacks something."""
+    name, allowed = context.reader.login.user, observe.policy(context)
+    wal_level = value(connection, "SHOW wal_level")
+    if observe_source.role_ready(context, connection, wal_level, allowed):
+        return
+    role = sql.Identifier(name)
+    if not value(connection, "SELECT true FROM pg_roles WHERE rolname = %s", (name,)):
+        run(connection, sql.SQL("CREATE ROLE {}").format(role))
+    follows = snapshot_plan.choose(allowed, wal_level).mode is Mode.LOGICAL
+    complete = sql.SQL("ALTER ROLE {} LOGIN {}")
+    run(connection, complete.format(role, sql.SQL("REPLICATION" if follows else "")))
 
 
 def _act_as_owner(context: Context, connection: Connection) -> None:

@@ -15,6 +15,7 @@ from db_migration.context import Context
 from db_migration.errors import MigrationError
 from db_migration.following.prepare import SOURCE_STEPS
 from db_migration.journal import Journal
+from db_migration.postgres import held
 from db_migration.rehearsal import history as rehearse_history
 from db_migration.sides import epoch
 from db_migration.snapshots import look as snapshot_look
@@ -33,6 +34,8 @@ def short(error: Exception) -> str:
 
 def error_dict(error: Exception) -> dict[str, str]:
     """Return an error in its three parts; of psycopg's own errors only the class and first line."""
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        error = held("server")
     if isinstance(error, MigrationError):
         return {key: secrecy.mask(text) for key, text in error.as_dict().items()}
     said = error.diag.message_primary if isinstance(error, psycopg.Error) else None

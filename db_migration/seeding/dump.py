@@ -21,6 +21,8 @@ _HEADER = re.compile(
     r"^-- (?:Data for )?Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*); Owner: .*$",
     re.MULTILINE,
 )
+_OF_PSQL = re.compile(r"^\\(?:un)?restrict \w{32,}\n", re.MULTILINE)
+_SINCE_17 = "SET transaction_timeout = 0;\n"
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,13 @@ def definitions(
     only: Sequence[tuple[str, str]] = (),
     without: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """Return the SQL of one section (`pre-data` or `post-data`), owners and grants left out."""
+    """Return the SQL of one section (`pre-data` or `post-data`).
+
+    Left out is what a target need not or can not have: owners and grants, the source's tablespaces,
+    and event triggers, which a superuser alone can make.
+    """
     flags = ["--schema-only", f"--section={section}", "--no-owner", "--no-privileges"]
+    flags += ["--encoding=UTF8", "--no-tablespaces"]
     flags += ["--no-publications", "--no-subscriptions", "--no-comments", "--no-security-labels"]
     flags += [f"--snapshot={snapshot}"] if snapshot else []
     flags += [f"--table={_pattern(*table)}" for table in only]
@@ -77,19 +84,33 @@ def definitions(
         done = _run([program(), *flags], _environment(endpoint, passfile))
     if done.returncode:
         raise BlockedError(
-            found=f"pg_dump of {endpoint.label} failed: {done.stderr.strip()[-500:]}",
+            found=f"pg_dump of {endpoint.label} failed: "
+            f"{done.stderr.decode(errors='replace').strip()[-500:]}",
             needed="a source whose definitions the feed's role can read",
             way_out="read the message; this is tried again by itself",
         )
-    return "\n".join(line for line in done.stdout.splitlines() if not line.startswith("\\"))
+    return _restorable(done.stdout.decode())
 
 
-def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _restorable(script: str) -> str:
+    """Leave out event triggers, what psql alone understands (two lines that hold a random key of
+    this dump), and the dump's own setting that a server before 17 does not know.
+
+    All else stays as it is, character by character: it may be in a function or in a default.
+    """
+    script = _OF_PSQL.sub("", script).replace(_SINCE_17, "", 1)
+    for header, end in reversed(_headers(script)):
+        if header["type"] == "EVENT TRIGGER":
+            script = script[: header.start()] + script[end:]
+    return script
+
+
+def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    """Run it; bytes, because reading as text would make a line feed of a carriage return."""
     try:
         return subprocess.run(
             command,
             capture_output=True,
-            text=True,
             check=False,
             timeout=DUMP_DEADLINE_SECONDS,
             env=environment,
@@ -104,12 +125,17 @@ def _run(command: list[str], environment: dict[str, str]) -> subprocess.Complete
 
 def items(script: str) -> list[Item]:
     """Split a dump at the headers that pg_dump writes above each object."""
-    headers = list(_HEADER.finditer(script))
-    ends = [header.start() for header in headers[1:]] + [len(script)]
     return [
         Item(header["type"], header["name"], script[header.end() : end], header["schema"])
-        for header, end in zip(headers, ends, strict=True)
+        for header, end in _headers(script)
     ]
+
+
+def _headers(script: str) -> list[tuple[re.Match[str], int]]:
+    """Return each object's header and where the object ends."""
+    headers = list(_HEADER.finditer(script))
+    ends = [header.start() for header in headers[1:]] + [len(script)]
+    return list(zip(headers, ends, strict=True))
 
 
 def _pattern(schema: str, name: str) -> str:

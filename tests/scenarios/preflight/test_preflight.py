@@ -9,9 +9,12 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from db_migration import postgres
+from db_migration.agent import observe
 from db_migration.preflight import airbyte_side as preflight_airbyte
 from db_migration.preflight import preflight
 from db_migration.preflight import travel as preflight_travel
+from db_migration.preflight import trial as preflight_try
 from db_migration.preflight.checklist import Check, Result
 from lab.airbyte_standin import flyway
 from tests.support.scenario import Scenario
@@ -29,7 +32,16 @@ TROUBLE = {
         "3: public.blurred.place point, public.blurred.plain json, public.blurred.tree xml",
     ),
     "source.generated": (Result.PASS, "public.computed.twice"),
-    "source.sequences": (Result.WARNING, "near their end: 1: public.small_seq"),
+    "source.event_triggers": (Result.WARNING, "1: noted"),
+    "source.replica_triggers": (
+        Result.WARNING,
+        "2: public.jobs.always, public.jobs.on_replicas",
+    ),
+    "source.materialized_views": (Result.WARNING, "1: public.counted"),
+    "source.sequences": (
+        Result.WARNING,
+        "near their end: 3: public.falling, public.leaping, public.small_seq",
+    ),
     "source.identities": (
         Result.PASS,
         "2 table(s) without a key: public.blurred, public.stream_reset",
@@ -136,6 +148,59 @@ def test_rights_are_tried_and_nothing_is_left(
     finally:
         scenario.target.sql("ALTER SYSTEM RESET max_logical_replication_workers")
         scenario.target.restart()
+
+
+def test_a_table_that_is_held_hides_nothing_else(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = set(checked(scenario))
+    scenario.journal().open()
+    monkeypatch.setitem(postgres.PINNED, "lock_timeout", "200ms")
+    with scenario.source.connect("airbyte") as prod, prod.transaction():
+        prod.execute("LOCK TABLE connection IN ACCESS EXCLUSIVE MODE")
+        found = checked(scenario)
+        sight = observe.look(scenario.context(), scenario.journal())
+    assert set(found) == whole
+    assert found["source.reachable"].result is Result.PASS
+    assert found["source.transactions"].result is Result.WARNING
+    assert found["source.transactions"].found.endswith("s, holds public.connection; prepared: 0")
+    assert found["source.identities"].result is Result.WARNING
+    assert "not readable from here: a table may be locked" in found["source.identities"].found
+    (error,) = sight.unreachable
+    assert "a table of the source is locked" in error.found
+    assert "pg_terminate_backend" in error.way_out
+
+
+def test_a_role_that_sees_no_sessions_does_not_call_them_short(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "LONG_TRANSACTION_SECONDS", 0)
+    scenario.source.sql("CREATE ROLE blind LOGIN PASSWORD 'planted'")
+    with scenario.source.connect("airbyte") as prod, prod.transaction():
+        prod.execute("SELECT 1")
+        with scenario.source.connect("airbyte", options="-c role=blind") as owner:
+            facts = preflight.read_source(scenario.context(), owner)
+    assert facts.long_transactions is None
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(("mode", "said"), [("logical", "must be superuser"), ("snapshot", None)])
+def test_the_role_is_made_or_completed_as_the_mode_needs_it(
+    scenario: Scenario, mode: str, said: str | None, *, there: bool
+) -> None:
+    """CREATEROLE is enough for a role that reads; only a superuser lets one replicate."""
+    scenario.source.sql("CREATE ROLE maker LOGIN CREATEROLE PASSWORD 'planted'")
+    if there:
+        scenario.source.sql("CREATE ROLE airbyte_migration")
+    (scenario.folder / "maker").write_text("planted")
+    scenario.settings["feeds.0.mode"] = mode
+    owner = {"user": "maker", "password_file": str(scenario.folder / "maker")}
+    scenario.settings["feeds.0.source.owner"] = owner
+    (right,) = [one for one in preflight_try.RIGHTS if one.id == "source.may_make_role"]
+    refused = preflight_try.refusal(scenario.context(), right)
+    assert refused is None if said is None else said in str(refused)
+    roles = scenario.source.sql("SELECT rolcanlogin FROM pg_roles WHERE rolname ~ '^airbyte_'")
+    assert roles == ([(False,)] if there else [])
 
 
 def test_every_question_fits_airbytes_own_schema(scenario: Scenario) -> None:

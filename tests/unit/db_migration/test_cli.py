@@ -41,6 +41,14 @@ def test_missing_configuration_is_exit_code_2(verb: str, tmp_path: Path) -> None
         assert "hint:" in found.stderr
 
 
+def test_configuration_that_is_not_utf_8_is_exit_code_2(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(b'{"deployment": "caf\xe9"}')
+    found = CliRunner().invoke(app, ["status", "--json", "--config", str(path)])
+    assert found.exit_code == 2
+    assert "must be UTF-8" in json.loads(found.stdout)["error"]["found"]
+
+
 def test_environment_names_the_configuration(tmp_path: Path) -> None:
     missing = str(tmp_path / "from-environment.json")
     found = CliRunner().invoke(app, ["status"], env={"DB_MIGRATION_CONFIG": missing})

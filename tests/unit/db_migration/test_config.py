@@ -72,7 +72,8 @@ def good(tmp_path: Path) -> dict[str, Any]:  # size: one document, shown whole
 
 def problems(tmp_path: Path, document: object) -> list[str]:
     path = tmp_path / "config.json"
-    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    text = document if isinstance(document, str | bytes) else json.dumps(document)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(ConfigError) as caught:
         config.load(path)
     assert caught.value.exit_code == 2
@@ -109,9 +110,14 @@ def test_every_missing_file_is_named_at_once(tmp_path: Path, good: dict[str, Any
     good["control"]["password_file"] = "/nowhere/control"
     good["feeds"][0]["source"]["owner"]["password_file"] = "/nowhere/owner"
     good["feeds"][0]["source"]["host_control"]["key_file"] = "/nowhere/key"
+    reader = {**good["feeds"][0]["source"]["host_control"], "known_hosts_file": "/nowhere/known"}
+    good["feeds"][0]["working_database"]["reader_host_control"] = reader
     found = problems(tmp_path, good)
-    assert len(found) == 3
+    assert len(found) == 5
     assert "`feeds.0.source.host_control.key_file`: `/nowhere/key`" in "\n".join(found)
+    at = "feeds.0.working_database.reader_host_control"
+    assert f"`{at}.key_file`: `/nowhere/key`" in "\n".join(found)
+    assert f"`{at}.known_hosts_file`: `/nowhere/known`" in "\n".join(found)
 
 
 def test_password_in_the_wrong_place_is_not_repeated(tmp_path: Path, good: dict[str, Any]) -> None:
@@ -123,10 +129,31 @@ def test_password_in_the_wrong_place_is_not_repeated(tmp_path: Path, good: dict[
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("{", "must be JSON"), ("[]", "(whole file)"), ("{}", "`feeds`")]
+    ("text", "expected"),
+    [
+        ("{", "must be JSON"),
+        ("[]", "(whole file)"),
+        ("{}", "`feeds`"),
+        (b'{"deployment": "caf\xe9"}', "must be UTF-8"),
+        (b"\xef\xbb\xbf{}", "must be JSON"),
+    ],
 )
-def test_what_is_no_configuration(tmp_path: Path, text: str, expected: str) -> None:
+def test_what_is_no_configuration(tmp_path: Path, text: str | bytes, expected: str) -> None:
     assert expected in "\n".join(problems(tmp_path, text))
+
+
+def test_password_that_is_not_utf_8(tmp_path: Path, good: dict[str, Any]) -> None:
+    """It is found at the start, and when it is read: a rotated one counts from then on."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(good))
+    found = config.load(path)
+    (tmp_path / "source_owner").write_bytes(b"planted-\xe4")
+    with pytest.raises(ConfigError, match="password file of `docker` must be UTF-8") as caught:
+        found.feeds[0].source.owner.password()
+    assert "planted" not in str(caught.value)
+    (said,) = problems(tmp_path, good)
+    assert said.startswith("`feeds.0.source.owner.password_file`: ")
+    assert said.endswith("source_owner` must be UTF-8")
 
 
 def test_source_and_target_must_differ(tmp_path: Path, good: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from db_migration.preflight import source as preflight_source
 from db_migration.preflight import target as preflight_target
 from db_migration.preflight import travel as preflight_travel
 from db_migration.preflight.airbyte_side import AirbyteFacts
-from db_migration.preflight.checklist import Check, Result, counted, exit_code, named, sized
+from db_migration.preflight.checklist import Check, Result, exit_code
 from db_migration.preflight.facts import Clock, Locale, SourceFacts, TargetFacts
 from db_migration.preflight.source import Allowed
 from db_migration.preflight.target import Clients
@@ -46,6 +46,9 @@ SOURCE = SourceFacts(
     row_security=EMPTY,
     odd_types=EMPTY,
     incomparable=EMPTY,
+    event_triggers=EMPTY,
+    replica_triggers=EMPTY,
+    materialized_views=EMPTY,
     extensions=EMPTY,
     large_objects=0,
     sequences=["public.jobs_id_seq"],
@@ -121,6 +124,9 @@ def test_nothing_is_amiss_with_what_is_as_it_should_be() -> None:
         ({"unlogged": None}, "source.unlogged", Result.WARNING),
         ({"odd_types": ["public.a.b oid"]}, "source.odd_types", Result.WARNING),
         ({"incomparable": ["public.a.b json"]}, "source.incomparable", Result.WARNING),
+        ({"event_triggers": ["a"]}, "source.event_triggers", Result.WARNING),
+        ({"replica_triggers": ["public.a.b"]}, "source.replica_triggers", Result.WARNING),
+        ({"materialized_views": ["public.a"]}, "source.materialized_views", Result.WARNING),
         ({"generated": ["public.a.b"]}, "source.generated", Result.PASS),
         ({"large_objects": 1}, "source.large_objects", Result.FAIL),
         ({"ending_sequences": ["public.s"]}, "source.sequences", Result.WARNING),
@@ -190,6 +196,18 @@ def test_target(change: dict[str, Any], name: str, result: Result) -> None:
     assert found(checks, name).result == result
 
 
+@pytest.mark.parametrize("mirror", ["UTF8", "LATIN1", None])
+def test_no_mirror_helps_a_source_that_is_not_utf_8(mirror: str | None) -> None:
+    """Every copy is made in UTF8, whatever the mirror that it replaces."""
+    source = replace(SOURCE, locale=replace(UTF8, encoding="LATIN1"))
+    locale = replace(UTF8, encoding=mirror) if mirror else None
+    checks = preflight_target.checks(source, replace(TARGET, locale=locale), CLIENTS)
+    check = found(checks, "locale.encoding")
+    assert check.result is Result.FAIL
+    assert "on the source" in check.way_out
+    assert "CREATE DATABASE" not in check.way_out
+
+
 @pytest.mark.parametrize(
     ("free", "mirror", "result"),
     [
@@ -211,7 +229,9 @@ def test_room_on_the_target(free: int | None, mirror: int | None, result: Result
 )
 def test_extensions(wanted: list[str], result: Result) -> None:
     checks = preflight_target.checks(replace(SOURCE, extensions=wanted), TARGET, CLIENTS)
-    assert found(checks, "source.extensions").result == result
+    check = found(checks, "source.extensions")
+    assert check.result == result
+    assert "in the mirror does not help" in check.way_out
 
 
 @pytest.mark.parametrize(
@@ -268,26 +288,3 @@ def test_an_abctl_airbyte_may_be_a_charts_version() -> None:
 def test_what_can_not_be_read_of_connectors_is_not_called_fine() -> None:
     nothing = preflight_travel.Travellers(actors=None, connections=[], logs=None)
     assert {check.result for check in preflight_travel.checks(nothing)} == {Result.WARNING}
-
-
-@pytest.mark.parametrize(
-    ("results", "code"),
-    [
-        ((), ExitCode.OK),
-        ((Result.PASS, Result.NOT_APPLICABLE), ExitCode.OK),
-        ((Result.PASS, Result.WARNING), ExitCode.WARNINGS),
-        ((Result.WARNING, Result.FAIL), ExitCode.CHECK_FAILED),
-    ],
-)
-def test_exit_code(results: tuple[Result, ...], code: ExitCode) -> None:
-    one = Check(id="a", title="a", result=Result.PASS, found="", needed="", why="")
-    checks = [replace(one, result=result) for result in results]
-    assert exit_code(checks) is code
-    assert sum(counted(checks).values()) == len(checks)
-
-
-def test_words_for_people() -> None:
-    assert named(["b", "a"]) == "2: a, b"
-    assert named([]) == "none"
-    assert "and 4 more" in named(str(number) for number in range(10))
-    assert [sized(0), sized(2048), sized(3 * GIB)] == ["0 B", "2 kiB", "3.0 GiB"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import psycopg
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +58,12 @@ def test_marks_are_told_apart() -> None:
     )
     assert marks.working_mark(json.dumps({marks.KEY: mirror})) is None
     assert marks.mirror_mark(json.dumps({marks.KEY: working})) is None
+
+
+def test_a_lock_that_was_not_had_is_no_mystery() -> None:
+    told = status.error_dict(psycopg.errors.LockNotAvailable("canceling statement"))
+    assert "is locked" in told["found"]
+    assert "pg_locks" in told["way_out"]
 
 
 def test_ssh_checks_the_host_key_and_asks_nobody() -> None:

@@ -23,6 +23,9 @@ OBJECTS = (
     "row_security",
     "odd_types",
     "incomparable",
+    "event_triggers",
+    "replica_triggers",
+    "materialized_views",
     "generated",
 )
 

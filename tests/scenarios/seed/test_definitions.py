@@ -1,0 +1,67 @@
+"""What a seed makes of the source's definitions."""
+
+from __future__ import annotations
+
+from db_migration.seeding import dump, seed
+from tests.support.scenario import Scenario
+
+ODD_LINES = """
+CREATE FUNCTION lines() RETURNS text LANGUAGE sql AS $$SELECT 'one
+\\two
+\\restrict three\r\nfour'$$;
+CREATE TYPE feed AS ENUM ('form\ffeed');
+ALTER TABLE stream_reset ALTER stream_name SET DEFAULT 'a\u2028b\u0085c';
+"""
+TOLD = """
+SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = 'stream_reset'::regclass
+UNION ALL SELECT prosrc FROM pg_proc WHERE proname = 'lines'
+UNION ALL SELECT enum_range(NULL::feed)::text ORDER BY 1
+"""
+
+
+def test_every_line_of_a_definition_arrives_as_it_is(prepared: Scenario) -> None:
+    """Whatever begins with a backslash, and whatever Python would call the end of a line."""
+    prepared.source.sql(ODD_LINES, database="airbyte")
+    seed.seed(prepared.context())
+    there = prepared.source.sql(TOLD, database="airbyte")
+    assert any("\n\\two\n\\restrict three\r\nfour" in text for (text,) in there)
+    assert prepared.target.sql(TOLD, database="airbyte_mirror_seed") == there
+
+
+def test_a_server_before_17_is_told_nothing_that_it_does_not_know(prepared: Scenario) -> None:
+    """It passes the preflight from 16 on; pg_dump 18 names a setting that is younger."""
+    for section in ("pre-data", "post-data"):
+        script = dump.definitions(prepared.context().reader, section)
+        assert "SET statement_timeout = 0;\n" in script
+        assert "SET transaction_timeout" not in script
+
+
+def test_a_tablespace_of_the_source_is_none_of_the_target(prepared: Scenario) -> None:
+    with prepared.source.connect("airbyte") as prod:
+        prod.execute("SET allow_in_place_tablespaces = on")
+        prod.execute("CREATE TABLESPACE fast LOCATION ''")
+        try:
+            prod.execute("ALTER TABLE jobs SET TABLESPACE fast")
+            prod.execute("ALTER INDEX attempts_pkey SET TABLESPACE fast")
+            assert seed.seed(prepared.context(), verify=True).differences == []
+        finally:
+            prod.execute("ALTER TABLE jobs SET TABLESPACE pg_default")
+            prod.execute("ALTER INDEX attempts_pkey SET TABLESPACE pg_default")
+            prod.execute("DROP TABLESPACE fast")
+
+
+EVENT_TRIGGER = """
+CREATE FUNCTION noted() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER noted ON ddl_command_end EXECUTE FUNCTION noted();
+CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER touched BEFORE INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION touched();
+"""
+
+
+def test_event_triggers_alone_stay_behind(prepared: Scenario) -> None:
+    """Only a superuser can make one; the preflight names them."""
+    prepared.source.sql(EVENT_TRIGGER, database="airbyte")
+    assert seed.seed(prepared.context(), verify=True).differences == []
+    query = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal UNION ALL SELECT evtname FROM "
+    found = prepared.target.sql(query + "pg_event_trigger", database="airbyte_mirror_seed")
+    assert found == [("touched",)]
