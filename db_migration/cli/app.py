@@ -22,6 +22,7 @@ from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
 from db_migration.context import Context
 from db_migration.errors import BlockedError, ExitCode
 from db_migration.following import release, release_host
+from db_migration.following.feed_role import Trace
 from db_migration.following.prepare import SOURCE_STEPS
 from db_migration.journal import Journal
 from db_migration.preflight import preflight
@@ -132,6 +133,6 @@ def release_command(
             report.print_release(found, dry_run)
 
 
-def asdicts(traces: list[release.Trace]) -> list[dict[str, str]]:
+def asdicts(traces: list[Trace]) -> list[dict[str, str]]:
     """Return traces for `--json`."""
     return [asdict(trace) for trace in traces]
