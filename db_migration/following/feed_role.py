@@ -40,7 +40,7 @@ def traces(connection: Connection, name: str, noted: dict[str, Any]) -> Iterator
             "leave them: what an older version of this script granted was not noted",
         )
     number = len(grants.given(connection, name, noted))
-    if number or noted.get("defaults"):
+    if number or noted.get("defaults") or noted.get("connect"):
         yield Trace(f"role `{name}` may read {number} more objects than before", "revoke that")
     for option in _options(connection, name, noted):
         yield Trace(f"{option.removeprefix('NO')} of role `{name}`", f"set {option} again")

@@ -55,7 +55,7 @@ class Object:
 
 
 def give(connection: Connection, role: str, noted: dict[str, Any]) -> None:
-    """Let the role read what is there and what its owner will make; add it to `noted`."""
+    """Let the role enter, read what is there and what its owner will make; add it to `noted`."""
     name, found = sql.Identifier(role), _objects(connection, role)
     lacking = [each for each in found if not each.granted]
     # Only the first look is before us: a later one meets what our own default privileges gave.
@@ -68,6 +68,11 @@ def give(connection: Connection, role: str, noted: dict[str, Any]) -> None:
             grant = sql.SQL("ALTER DEFAULT PRIVILEGES GRANT SELECT ON {} TO {}")
             run(connection, grant.format(sql.SQL(kind), name))
             noted.setdefault("defaults", []).append([owner, kind])
+    if not value(
+        connection, "SELECT has_database_privilege(%s, current_database(), 'CONNECT')", (role,)
+    ):
+        _database(connection, "GRANT CONNECT ON DATABASE {} TO {}", name)
+        noted["connect"] = True
 
 
 def take_back(connection: Connection, role: str, noted: dict[str, Any]) -> None:
@@ -77,6 +82,8 @@ def take_back(connection: Connection, role: str, noted: dict[str, Any]) -> None:
     for owner, kind in noted.get("defaults", []):
         revoke = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} REVOKE SELECT ON {} FROM {}")
         run(connection, revoke.format(sql.Identifier(owner), sql.SQL(kind), name))
+    if noted.get("connect"):
+        _database(connection, "REVOKE CONNECT ON DATABASE {} FROM {}", name)
 
 
 def given(connection: Connection, role: str, noted: dict[str, Any]) -> list[Object]:
@@ -105,3 +112,8 @@ def _change(connection: Connection, how: str, objects: list[Object], role: sql.I
         if names:
             parts = sql.SQL(right), sql.SQL(kind), sql.SQL(", ").join(names), role
             run(connection, sql.SQL(how).format(*parts))
+
+
+def _database(connection: Connection, how: str, role: sql.Identifier) -> None:
+    database = sql.Identifier(str(value(connection, "SELECT current_database()")))
+    run(connection, sql.SQL(how).format(database, role))

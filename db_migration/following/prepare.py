@@ -11,12 +11,12 @@ import psycopg
 from psycopg import sql
 
 from db_migration import catalog
-from db_migration.agent import observe
+from db_migration.agent import observe, observe_source
 from db_migration.agent.plan import Step
 from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
-from db_migration.errors import BlockedError
+from db_migration.errors import BlockedError, UnreachableError
 from db_migration.following import grants, notes
 from db_migration.journal import Journal
 from db_migration.postgres import Connection, hush, run, until, value
@@ -47,11 +47,24 @@ def create_role(context: Context) -> None:
     """Make the feed's role on the source, or complete it: login, SELECT on everything, and
     replication where it follows.
     """
+    login = context.reader.login
     with context.owner.connect() as connection:
         mode = snapshot_plan.choose(
             observe.policy(context), value(connection, "SHOW wal_level")
         ).mode
-        _complete_role(context, connection, mode)
+        # What could not enter then can not now: it would be changed on prod again and again.
+        said = _refusal(context) if observe_source.complete(context, connection, mode) else None
+        if said is None or "password authentication failed" in said:
+            _complete_role(context, connection, mode)
+            said = _refusal(context)
+    if said is not None:
+        raise BlockedError(
+            found=said,
+            needed=f"a role `{login.user}` that can enter: it has a password of ours, LOGIN and "
+            "CONNECT now",
+            way_out="do away with what the server names (pg_hba.conf, CONNECTION LIMIT, VALID "
+            "UNTIL); this is tried again by itself",
+        )
 
 
 def _complete_role(context: Context, connection: Connection, mode: Mode) -> None:
@@ -72,6 +85,15 @@ def _complete_role(context: Context, connection: Connection, mode: Mode) -> None
         run(connection, options.format(role, replicates, sql.Literal(verifier)))
         grants.give(connection, login.user, noted)
         notes.write(context, connection, {**noted, "password_set": True})
+
+
+def _refusal(context: Context) -> str | None:
+    """Enter as the feed's role; return what was said against it."""
+    try:
+        with context.reader.connect():
+            return None
+    except UnreachableError as error:
+        return error.found
 
 
 @effect(Effect.BOUND_WAL)
