@@ -29,6 +29,8 @@ class Table:
     bytes: int
     pages: int = 0
     """Of the rows themselves, what is stored out of line not counted."""
+    oid: int = 0
+    """Stays the same under another name; differs from server to server."""
 
     @property
     def full_name(self) -> str:
@@ -79,7 +81,7 @@ def tables(connection: Connection, publication: str = "") -> list[Table]:
                EXISTS (SELECT FROM pg_publication_tables p WHERE p.pubname = %s
                        AND p.schemaname = n.nspname AND p.tablename = c.relname),
                pg_table_size(c.oid),
-               (pg_relation_size(c.oid) / current_setting('block_size')::int)::int
+               (pg_relation_size(c.oid) / current_setting('block_size')::int)::int, c.oid
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'r' AND c.relpersistence = 'p'
           AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
@@ -245,6 +247,15 @@ def follows(connection: Connection, subscription: str) -> bool:
     """Tell whether the server has this subscription, and has not begun to let go of it."""
     query = "SELECT bool_or(subenabled) FROM pg_subscription WHERE subname = %s"
     return bool(value(connection, query, (subscription,)))
+
+
+def settings_file_readable(connection: Connection) -> bool:
+    """Tell whether this role may read `pg_file_settings`, which is for superusers by default."""
+    query = """
+    SELECT has_table_privilege('pg_file_settings', 'SELECT')
+       AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE')
+    """
+    return bool(value(connection, query))
 
 
 def wal_bounded(connection: Connection) -> bool:

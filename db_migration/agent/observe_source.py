@@ -50,11 +50,22 @@ def role_ready(
     """Tell whether the feed's role exists, enters, reads every table, and replicates if it has
     to.
     """
-    follows = snapshot_plan.choose(allowed, wal_level).mode
-    complete = value(
+    if not complete(context, connection, snapshot_plan.choose(allowed, wal_level).mode):
+        return False
+    try:
+        with context.reader.connect():
+            return True
+    except UnreachableError:
+        return False
+
+
+def complete(context: Context, connection: Connection, mode: Mode) -> bool:
+    """Tell whether the feed's role has every right that it needs; not whether it gets in."""
+    found = value(
         connection,
         """
-        SELECT r.rolcanlogin AND (r.rolreplication OR r.rolsuper OR %s) AND NOT EXISTS (
+        SELECT r.rolcanlogin AND (r.rolreplication OR r.rolsuper OR %s)
+            AND has_database_privilege(r.oid, current_database(), 'CONNECT') AND NOT EXISTS (
             SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE c.relkind IN ('r', 'S') AND c.relpersistence = 'p'
               AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
@@ -62,15 +73,9 @@ def role_ready(
                       ELSE has_sequence_privilege(r.oid, c.oid, 'SELECT') END)
         FROM pg_roles r WHERE r.rolname = %s
         """,
-        (follows is not Mode.LOGICAL, context.reader.login.user),
+        (mode is not Mode.LOGICAL, context.reader.login.user),
     )
-    if not complete:
-        return False
-    try:
-        with context.reader.connect():
-            return True
-    except UnreachableError:
-        return False
+    return bool(found)
 
 
 def slot(connection: Connection, name: str) -> state.Slot | None:

@@ -20,8 +20,9 @@ from db_migration.cli import status as cli_status
 from db_migration.cli import verify as cli_verify
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
 from db_migration.context import Context
-from db_migration.errors import ExitCode
+from db_migration.errors import BlockedError, ExitCode
 from db_migration.following import release, release_host
+from db_migration.following.feed_role import Trace
 from db_migration.following.prepare import SOURCE_STEPS
 from db_migration.journal import Journal
 from db_migration.preflight import preflight
@@ -90,12 +91,20 @@ def prepare_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> No
 
 
 def _prepare(context: Context) -> list[str]:
-    """Do the planner's steps as long as they concern the source only."""
+    """Do the planner's steps as long as they concern the source only; each at most once, or prod
+    would be changed without end.
+    """
     agent = Agent(context)
     agent.journal.open()
     agent.journal.intend(release.RELEASED, on=False)
     done: list[str] = []
     while (step := agent.attempt(SOURCE_STEPS, patient=False)) is not Step.WAIT:
+        if step.value in done:
+            raise BlockedError(
+                found=f"`{step}` is due again after it was done",
+                needed="a source on which each step of `prepare` holds",
+                way_out="look what takes it back (`db-migration history`), and prepare again",
+            )
         done.append(step.value)
     return done
 
@@ -124,6 +133,6 @@ def release_command(
             report.print_release(found, dry_run)
 
 
-def asdicts(traces: list[release.Trace]) -> list[dict[str, str]]:
+def asdicts(traces: list[Trace]) -> list[dict[str, str]]:
     """Return traces for `--json`."""
     return [asdict(trace) for trace in traces]

@@ -6,21 +6,20 @@ What was there before is noted on the role before it is changed, so that `releas
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import psycopg
 from psycopg import sql
 
 from db_migration import catalog
-from db_migration.agent import observe
+from db_migration.agent import observe, observe_source
 from db_migration.agent.plan import Step
 from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
-from db_migration.errors import BlockedError
-from db_migration.following import marks
+from db_migration.errors import BlockedError, UnreachableError
+from db_migration.following import grants, notes
 from db_migration.journal import Journal
-from db_migration.postgres import Connection, hush, rows, run, until, value
+from db_migration.postgres import Connection, hush, run, until, value
 from db_migration.snapshots import plan as snapshot_plan
 
 SOURCE_STEPS = frozenset(
@@ -49,51 +48,52 @@ def create_role(context: Context) -> None:
     replication where it follows.
     """
     login = context.reader.login
-    role = sql.Identifier(login.user)
     with context.owner.connect() as connection:
-        run(connection, "SET password_encryption = 'scram-sha-256'")
-        verifier = connection.pgconn.encrypt_password(
-            login.password().encode(), login.user.encode(), b"scram-sha-256"
-        ).decode()
-        hush(connection)
-        with connection.transaction():
-            existed = value(
-                connection, "SELECT true FROM pg_roles WHERE rolname = %s", (login.user,)
-            )
-            if not existed:
-                run(connection, sql.SQL("CREATE ROLE {}").format(role))
-            if marks.read_role(connection, login.user) is None:
-                made = {"made_at": datetime.now(UTC).isoformat(), "existed": bool(existed)}
-                marks.write_role(connection, login.user, made)
-            mode = snapshot_plan.choose(
-                observe.policy(context), value(connection, "SHOW wal_level")
-            ).mode
-            replicates = sql.SQL("REPLICATION" if mode is Mode.LOGICAL else "")
-            options = sql.SQL("ALTER ROLE {} LOGIN {} PASSWORD {}")
-            run(connection, options.format(role, replicates, sql.Literal(verifier)))
-            _grant_reading(connection, role)
-
-
-def _grant_reading(connection: Connection, role: sql.Identifier) -> None:
-    """Let the role read what is there and what its owner will make."""
-    query = sql.SQL("SELECT n.nspname FROM pg_namespace n WHERE {}").format(
-        sql.SQL(catalog.USER_SCHEMAS)
-    )
-    for (name,) in rows(connection, query):
-        schema = sql.Identifier(name)
-        for grant in (
-            "GRANT USAGE ON SCHEMA {schema} TO {role}",
-            "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
-            "GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
-        ):
-            run(connection, sql.SQL(grant).format(schema=schema, role=role))
-    for kind in ("TABLES", "SEQUENCES"):
-        run(
-            connection,
-            sql.SQL("ALTER DEFAULT PRIVILEGES GRANT SELECT ON {} TO {}").format(
-                sql.SQL(kind), role
-            ),
+        mode = snapshot_plan.choose(
+            observe.policy(context), value(connection, "SHOW wal_level")
+        ).mode
+        # What could not enter then can not now: it would be changed on prod again and again.
+        said = _refusal(context) if observe_source.complete(context, connection, mode) else None
+        if said is None or "password authentication failed" in said:
+            _complete_role(context, connection, mode)
+            said = _refusal(context)
+    if said is not None:
+        raise BlockedError(
+            found=said,
+            needed=f"a role `{login.user}` that can enter: it has a password of ours, LOGIN and "
+            "CONNECT now",
+            way_out="do away with what the server names (pg_hba.conf, CONNECTION LIMIT, VALID "
+            "UNTIL); this is tried again by itself",
         )
+
+
+def _complete_role(context: Context, connection: Connection, mode: Mode) -> None:
+    login = context.reader.login
+    role = sql.Identifier(login.user)
+    run(connection, "SET password_encryption = 'scram-sha-256'")
+    verifier = connection.pgconn.encrypt_password(
+        login.password().encode(), login.user.encode(), b"scram-sha-256"
+    ).decode()
+    hush(connection)
+    with connection.transaction():
+        noted = notes.begin(context, connection)
+        if noted is None:
+            run(connection, sql.SQL("CREATE ROLE {}").format(role))
+            noted = notes.made_now()
+        replicates = sql.SQL("REPLICATION" if mode is Mode.LOGICAL else "")
+        options = sql.SQL("ALTER ROLE {} LOGIN {} PASSWORD {}")
+        run(connection, options.format(role, replicates, sql.Literal(verifier)))
+        grants.give(connection, login.user, noted)
+        notes.write(context, connection, {**noted, "password_set": True})
+
+
+def _refusal(context: Context) -> str | None:
+    """Enter as the feed's role; return what was said against it."""
+    try:
+        with context.reader.connect():
+            return None
+    except UnreachableError as error:
+        return error.found
 
 
 @effect(Effect.BOUND_WAL)
@@ -102,12 +102,10 @@ def bound_wal(context: Context) -> None:
 
     The agent drops its slot at the same size, but an agent on a dead host can not.
     """
-    role, megabytes = context.reader.login.user, context.feed.max_retained_wal_bytes // 1024**2
+    megabytes = context.feed.max_retained_wal_bytes // 1024**2
     with context.owner.connect() as connection:
-        noted = marks.read_role(connection, role)
-        if noted is not None and "wal_bound_was" not in noted:
-            noted["wal_bound_was"] = value(connection, "SHOW max_slot_wal_keep_size")
-            marks.write_role(connection, role, noted)
+        was = value(connection, "SHOW max_slot_wal_keep_size")
+        notes.keep(context, connection, wal_bound_was=was)
         size = sql.Literal(f"{megabytes}MB")
         run(connection, sql.SQL("ALTER SYSTEM SET max_slot_wal_keep_size = {}").format(size))
     reload(context, "max_slot_wal_keep_size", lambda setting: setting != "-1")
@@ -123,12 +121,8 @@ def reload(context: Context, setting: str, wanted: Callable[[str], bool]) -> Non
 @effect(Effect.SET_WAL_LEVEL)
 def set_wal_level(context: Context) -> None:
     """Set `wal_level = logical`; it counts from the next restart on."""
-    role = context.reader.login.user
     with context.owner.connect() as connection:
-        noted = marks.read_role(connection, role)
-        if noted is not None and "wal_level_was" not in noted:
-            noted["wal_level_was"] = value(connection, "SHOW wal_level")
-            marks.write_role(connection, role, noted)
+        notes.keep(context, connection, wal_level_was=value(connection, "SHOW wal_level"))
         run(connection, "ALTER SYSTEM SET wal_level = 'logical'")
 
 
@@ -225,15 +219,22 @@ def _publish(context: Context, only: set[str] | None) -> None:
 
 
 def _give_identity(context: Context, connection: Connection, tables: list[catalog.Table]) -> None:
-    """Set REPLICA IDENTITY FULL where there is no usable key, noting first what was there."""
-    role = context.reader.login.user
+    """Set REPLICA IDENTITY FULL where there is no usable key, noting first what was there.
+
+    Of a published table prod can not delete a row meanwhile: that is mended even without a note.
+    """
     lacking = [table for table in tables if not table.has_identity]
-    noted = marks.read_role(connection, role)
-    if lacking and noted is not None:
-        was = noted.setdefault("identity_was", {})
-        for table in lacking:
-            was.setdefault(table.full_name, [table.schema, table.name, table.identity])
-        marks.write_role(connection, role, noted)
-    for table in lacking:
+    if not lacking:
+        return
+    try:
+        notes.keep_identities(context, connection, lacking)
+    except BlockedError:
+        _set_full(connection, [table for table in lacking if table.published])
+        raise
+    _set_full(connection, lacking)
+
+
+def _set_full(connection: Connection, tables: list[catalog.Table]) -> None:
+    for table in tables:
         name = sql.Identifier(table.schema, table.name)
         run(connection, sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(name))

@@ -5,31 +5,24 @@ What was there before stands in the comment of the feed's role, so it is known w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from db_migration import catalog
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, MigrationError
-from db_migration.following import follow, marks
+from db_migration.following import feed_role, follow, marks, notes
+from db_migration.following.feed_role import Trace
 from db_migration.following.prepare import LOCK_BRIEFLY
 from db_migration.journal import Journal
 from db_migration.postgres import Connection, row, rows, run, until, value
 
 RELEASED = "released"
 LOCK_DEADLINE_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Trace:
-    """One thing that is there because of the feed, and what is done about it."""
-
-    what: str
-    undo: str
 
 
 def traces(context: Context) -> list[Trace]:
@@ -61,10 +54,7 @@ def _role(context: Context, connection: Connection) -> list[Trace]:
     noted = marks.read_role(connection, name)
     if noted is None:
         return []
-    found = [
-        Trace(f"REPLICA IDENTITY FULL on `{table}`", f"set it back to {IDENTITIES[was[2]]}")
-        for table, was in sorted(noted.get("identity_was", {}).items())
-    ]
+    found = [_identity(each) for each in notes.identities(connection, noted)]
     if "wal_level_was" in noted:
         found.append(
             Trace(
@@ -75,12 +65,18 @@ def _role(context: Context, connection: Connection) -> list[Trace]:
         )
     if "wal_bound_was" in noted:
         found.append(Trace("`max_slot_wal_keep_size` by ALTER SYSTEM", "reset it, at once"))
-    how = "revoke its rights, keep it: it was there before" if noted.get("existed") else "drop it"
-    found.append(Trace(f"role `{name}` with SELECT on every table", how))
-    return found
+    return [*found, *feed_role.traces(connection, name, noted)]
 
 
-IDENTITIES = {"d": "DEFAULT", "n": "NOTHING", "f": "FULL", "i": "DEFAULT"}
+def _identity(found: notes.Identity) -> Trace:
+    what = f"REPLICA IDENTITY FULL on {found.name}"
+    if found.now is None and found.by_oid:
+        return Trace(what, "not put back: the table is gone")
+    if found.now is None:
+        return Trace(what, "not put back: no table is called so; if it was renamed, do it by hand")
+    if not found.full:
+        return Trace(what, "leave it: somebody has changed it since")
+    return Trace(what, f"set it back to {found.was}")
 
 
 def release(context: Context, journal: Journal) -> list[Trace]:
@@ -138,16 +134,13 @@ def drop_publication(context: Context) -> None:
         run(connection, LOCK_BRIEFLY)
         run(connection, sql.SQL("DROP PUBLICATION IF EXISTS {}").format(name))
         noted = marks.read_role(connection, context.reader.login.user) or {}
-        for was in noted.get("identity_was", {}).values():
-            _put_back(connection, was)
+        for found in notes.identities(connection, noted):
+            if found.now is not None and found.full:
+                _put_back(connection, found, sql.Identifier(*found.now))
 
 
-def _put_back(connection: Connection, was: list[str]) -> None:
-    table = sql.Identifier(was[0], was[1])
-    if value(connection, "SELECT to_regclass(%s)", (table.as_string(connection),)) is None:
-        return
-    how = sql.SQL(IDENTITIES[was[2]])
-    change = sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(table, how)
+def _put_back(connection: Connection, found: notes.Identity, table: sql.Identifier) -> None:
+    change = sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(table, sql.SQL(found.was))
 
     def changed() -> bool:
         try:
@@ -158,7 +151,7 @@ def _put_back(connection: Connection, was: list[str]) -> None:
 
     if not until(changed, LOCK_DEADLINE_SECONDS, every=0.5):
         raise BlockedError(
-            found=f"`{was[0]}.{was[1]}` is held by a long transaction",
+            found=f"{found.name} is held by a long transaction",
             needed="a moment for a short exclusive lock, to put its replica identity back",
             way_out="release again; what is done stays done",
         )
@@ -185,26 +178,16 @@ def reset_wal_bound(context: Context) -> None:
 
 @effect(Effect.DROP_ROLE)
 def drop_role(context: Context) -> None:
-    """Drop the feed's role, last: its comment is what tells how to undo the rest."""
-    name = context.reader.login.user
+    """Drop the feed's role or leave it as it was; last: its comment tells how to undo the rest."""
     with context.owner.connect() as connection:
-        noted = marks.read_role(connection, name)
-        if noted is None:
-            return
-        run(
-            connection,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s",
-            (name,),
-        )
-        with connection.transaction():
-            run(connection, sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
-            last = "COMMENT ON ROLE {} IS NULL" if noted.get("existed") else "DROP ROLE {}"
-            run(connection, sql.SQL(last).format(sql.Identifier(name)))
+        feed_role.let_go(connection, context.reader.login.user)
 
 
 def left_over(context: Context) -> list[str]:
     """Say what `release` could not take away; empty when the source is as before."""
     with context.owner.connect() as connection:
+        if not catalog.settings_file_readable(connection):
+            return []  # who may not read that file has not written it with ALTER SYSTEM either
         pending = row(
             connection,
             """

@@ -1,0 +1,112 @@
+"""How the feed's role on the source ends: dropped if we made it, else left as it was before us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from db_migration.errors import BlockedError
+from db_migration.following import grants, marks
+from db_migration.postgres import Connection, row, run, value
+
+OWNED = """
+SELECT string_agg(pg_describe_object(d.classid, d.objid, d.objsubid), ', ')
+FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
+WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND r.rolname = %s
+  AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One thing that is there because of the feed, and what is done about it."""
+
+    what: str
+    undo: str
+
+
+def traces(connection: Connection, name: str, noted: dict[str, Any]) -> Iterator[Trace]:
+    """List what the role has because of us."""
+    if not noted.get("existed"):
+        yield Trace(f"role `{name}` with SELECT on every table", "drop it")
+        return
+    if "login_was" not in noted:
+        yield Trace(
+            f"rights of role `{name}`, which was there before",
+            "leave them: what an older version of this script granted was not noted",
+        )
+    number = len(grants.given(connection, name, noted))
+    if number or noted.get("defaults") or noted.get("connect"):
+        yield Trace(f"role `{name}` may read {number} more objects than before", "revoke that")
+    for option in _options(connection, name, noted):
+        yield Trace(f"{option.removeprefix('NO')} of role `{name}`", f"set {option} again")
+    if noted.get("password_set"):
+        undo = "leave it: the one before is not known; set that again if somebody uses it"
+        yield Trace(f"our password of role `{name}`", undo)
+    yield Trace(f"our note on role `{name}`", "take it off; keep the role: it was there before")
+
+
+def _options(connection: Connection, name: str, noted: dict[str, Any]) -> list[str]:
+    """Return the options that the role did not have before us."""
+    query = "SELECT rolcanlogin, rolreplication FROM pg_roles WHERE rolname = %s"
+    login, replication = row(connection, query, (name,)) or (False, False)
+    gone = []
+    if login and noted.get("login_was") is False:
+        gone.append("NOLOGIN")
+    if replication and noted.get("replication_was") is False:
+        gone.append("NOREPLICATION")
+    return gone
+
+
+def let_go(connection: Connection, name: str) -> None:
+    """Undo what is noted on the role, and the note with it; nothing without one."""
+    noted = marks.read_role(connection, name)
+    if noted is None:
+        return
+    if noted.get("existed"):
+        _leave(connection, name, noted)
+    else:
+        _drop(connection, name)
+
+
+def _leave(connection: Connection, name: str, noted: dict[str, Any]) -> None:
+    role = sql.Identifier(name)
+    with connection.transaction():
+        grants.take_back(connection, name, noted)
+        for option in _options(connection, name, noted):
+            run(connection, sql.SQL("ALTER ROLE {} {}").format(role, sql.SQL(option)))
+        comment = sql.Literal(noted.get("comment_was"))
+        run(connection, sql.SQL("COMMENT ON ROLE {} IS {}").format(role, comment))
+
+
+def _drop(connection: Connection, name: str) -> None:
+    # DROP OWNED would drop tables that somebody has given to this role.
+    owned = value(connection, OWNED, (name,))
+    if owned is not None:
+        raise _kept(name, f"owns {owned}", "REASSIGN OWNED BY {} TO another role")
+    sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+    run(connection, sessions, (name,))
+    role = sql.Identifier(name)
+    try:
+        with connection.transaction():
+            run(connection, sql.SQL("DROP OWNED BY {}").format(role))
+            run(connection, sql.SQL("DROP ROLE {}").format(role))
+    except psycopg.errors.DependentObjectsStillExist as error:
+        detail = error.diag.message_detail or error.diag.message_primary
+        way_out = (
+            "in the database named above, REASSIGN OWNED BY {0} TO another role and then DROP "
+            "OWNED BY {0}, which takes its rights there"
+        )
+        raise _kept(name, f"is needed elsewhere: {detail}", way_out) from None
+
+
+def _kept(name: str, why: str, way_out: str) -> BlockedError:
+    return BlockedError(
+        found=f"all is undone but role `{name}`, which {why}",
+        needed="a role with no more than `prepare` gave it",
+        way_out=f"{way_out.format(name)}, then release again",
+    )

@@ -1,0 +1,40 @@
+"""A role of the feed's that can not enter: let in where that is ours to do, else said once."""
+
+from __future__ import annotations
+
+from tests.support.scenario import Scenario
+
+ROLE = "airbyte_migration"
+MAY_CONNECT = (
+    "SELECT a.grantee::regrole::text FROM pg_database d, aclexplode(d.datacl) a "
+    "WHERE datname = 'airbyte' AND privilege_type = 'CONNECT' ORDER BY 1"
+)
+
+
+def test_it_is_let_into_a_database_that_is_closed_to_the_public(scenario: Scenario) -> None:
+    scenario.source.sql("REVOKE CONNECT ON DATABASE airbyte FROM PUBLIC")
+    scenario.source.sql(f"CREATE ROLE {ROLE} NOLOGIN")
+    before = scenario.source.sql(MAY_CONNECT)
+    prepared = scenario.cli("prepare")
+    assert prepared.returncode == 0, prepared.stderr
+    assert scenario.source.sql(MAY_CONNECT) == [(ROLE,), *before]
+    assert scenario.cli("release").returncode == 0
+    assert scenario.source.sql(MAY_CONNECT) == before
+
+
+def test_who_keeps_it_out_is_said_and_prod_is_not_changed_again(scenario: Scenario) -> None:
+    scenario.source.sql(f"CREATE ROLE {ROLE} CONNECTION LIMIT 0")
+    refused = scenario.cli("prepare")
+    assert refused.returncode == 3
+    assert "too many connections" in refused.stderr
+    assert "CONNECTION LIMIT" in refused.stderr
+
+    version = f"SELECT xmin::text FROM pg_authid WHERE rolname = '{ROLE}'"
+    changed = scenario.source.sql(version)
+    agent = scenario.agent()
+    assert agent.once() is None
+    assert "too many connections" in scenario.state()["error"]["found"]
+    assert scenario.source.sql(version) == changed
+
+    scenario.source.sql(f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
+    assert scenario.cli("prepare").returncode == 0
