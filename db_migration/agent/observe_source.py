@@ -22,18 +22,17 @@ def source(
         connection,
         "SELECT setting, source = 'command line' FROM pg_settings WHERE name = 'wal_level'",
     )[0]
-    # The file of a server of ours is not for us to read, and its `wal_level` is set from the start.
-    configured = wal_level == "logical" or value(
-        connection,
-        "SELECT setting FROM pg_file_settings WHERE name = 'wal_level' ORDER BY seqno DESC LIMIT 1",
-    )
+    configured = wal_level
+    if wal_level != "logical" and catalog.settings_file_readable(connection):
+        query = "SELECT setting FROM pg_file_settings WHERE name = %s ORDER BY seqno DESC LIMIT 1"
+        configured = value(connection, query, ("wal_level",)) or wal_level
     publication = value(
         connection, "SELECT true FROM pg_publication WHERE pubname = %s", (PUBLICATION,)
     )
     schema = memory.schema.look(connection, time.monotonic())
     return state.Source(
         wal_level=wal_level,
-        wal_level_configured=configured if isinstance(configured, str) else wal_level,
+        wal_level_configured=configured,
         wal_level_fixed=fixed,
         role_ready=role_ready(context, connection, wal_level, allowed),
         wal_bounded=catalog.wal_bounded(connection),
@@ -69,8 +68,9 @@ def complete(context: Context, connection: Connection, mode: Mode) -> bool:
             SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE c.relkind IN ('r', 'S') AND c.relpersistence = 'p'
               AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
-              AND NOT CASE c.relkind WHEN 'r' THEN has_table_privilege(r.oid, c.oid, 'SELECT')
-                      ELSE has_sequence_privilege(r.oid, c.oid, 'SELECT') END)
+              AND NOT (has_schema_privilege(r.oid, n.oid, 'USAGE') AND CASE c.relkind
+                  WHEN 'r' THEN has_table_privilege(r.oid, c.oid, 'SELECT')
+                  ELSE has_sequence_privilege(r.oid, c.oid, 'SELECT') END))
         FROM pg_roles r WHERE r.rolname = %s
         """,
         (mode is not Mode.LOGICAL, context.reader.login.user),

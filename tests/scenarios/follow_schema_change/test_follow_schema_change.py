@@ -171,6 +171,8 @@ BESIDE_TABLES = (
     "nextval('numbers')); INSERT INTO numbered DEFAULT VALUES",
     "CREATE OR REPLACE VIEW running AS SELECT id FROM jobs WHERE status = 'failed'",
     "CREATE OR REPLACE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT n + n'",
+    "CREATE SCHEMA more; CREATE TABLE more.of_it (id int PRIMARY KEY); "
+    "INSERT INTO more.of_it VALUES (1)",
     "ALTER SEQUENCE counted_id_seq AS bigint; SELECT setval('counted_id_seq', 3000000000)",
 )
 

@@ -12,7 +12,7 @@ import pytest
 from db_migration import effects
 from db_migration.agent.plan import Step
 from db_migration.effects import Effect
-from tests.scenarios.snapshot_mode.conftest import fresh
+from tests.scenarios.snapshot_mode.conftest import Snapshots, fresh
 from tests.support.fix_postgres import PgServer
 from tests.unit.db_migration.snapshot_model import World
 from tests.unit.db_migration.snapshot_model import effects as model_effects
@@ -106,3 +106,27 @@ def test_steps_have_the_effects_of_the_model(
             snapshots.prod(write)
             world.rows["public.jobs"] += 1
     assert {Effect.CREATE_SEED, Effect.ADOPT_SHADOW, Effect.SWAP_SNAPSHOT} <= seen
+
+
+def test_owner_that_is_no_superuser(pg13: PgServer, pg17: PgServer, tmp_path: Path) -> None:
+    """He may not read `pg_file_settings`, in which another server's `wal_level` is looked up."""
+    snapshots = fresh(pg13, pg17, tmp_path)
+    scenario = snapshots.scenario
+    scenario.source.sql(
+        """
+        CREATE ROLE snapshot_owner LOGIN CREATEROLE PASSWORD 'planted-app-secret';
+        ALTER DATABASE airbyte OWNER TO snapshot_owner;
+        DO $$ DECLARE t regclass; BEGIN
+            FOR t IN SELECT oid FROM pg_class
+                WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+            LOOP EXECUTE format('ALTER TABLE %s OWNER TO snapshot_owner', t); END LOOP;
+        END $$
+        """,
+        database="airbyte",
+    )
+    (tmp_path / "app").write_text("planted-app-secret")
+    owner = {"user": "snapshot_owner", "password_file": str(tmp_path / "app")}
+    scenario.settings["feeds.0.source.owner"] = owner
+    agent = scenario.agent()
+    assert Snapshots(scenario, agent).copy()["tables"] > 0
+    snapshots.assert_equal()
