@@ -25,7 +25,9 @@ class Results:
     copies: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """Seconds by dataset and method."""
     cpu: dict[str, dict[str, list[list[float]]]] = field(default_factory=dict)
-    """CPU seconds of source, target and clients in each run, by dataset and method."""
+    """CPU seconds of source, target and clients in each run, by dataset and method; one number
+    where an older version did not tell them apart.
+    """
     verify: dict[str, list[float]] = field(default_factory=dict)
     memory_kib: dict[str, int] = field(default_factory=dict)
     """The most that our process held, by dataset."""
@@ -167,8 +169,9 @@ def _copies(name: str, times: Mapping[str, Sequence[float]], results: Results) -
 def _cpu(runs: Sequence[Sequence[float]]) -> str:
     if not runs:
         return "-"
-    parts = " + ".join(f"{median(part):.1f}" for part in zip(*runs, strict=True))
-    return f"{median([sum(run) for run in runs]):.1f} ({parts})"
+    parts = [f"{median(part):.1f}" for part in zip(*runs, strict=True)]
+    told = f" ({' + '.join(parts)})" if len(parts) > 1 else ""
+    return f"{median([sum(run) for run in runs]):.1f}{told}"
 
 
 def _following(results: Results) -> list[str]:
