@@ -132,9 +132,9 @@ def items(script: str) -> list[Item]:
 
 
 def _headers(script: str) -> list[tuple[re.Match[str], int]]:
-    """Return each object's header and where the object ends."""
+    """Return each object's header and where the object ends; a section may have none."""
     headers = list(_HEADER.finditer(script))
-    ends = [header.start() for header in headers[1:]] + [len(script)]
+    ends = [*(header.start() for header in headers), len(script)][1:]
     return list(zip(headers, ends, strict=True))
 
 

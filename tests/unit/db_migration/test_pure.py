@@ -34,6 +34,10 @@ CREATE INDEX "jobs Scope" ON public.jobs USING btree (scope);
 """
 
 
+def test_a_section_may_hold_no_object() -> None:
+    assert dump.items("SET lock_timeout = 0;\n") == []
+
+
 def test_dump_is_split_at_its_headers() -> None:
     found = dump.items(DUMP)
     assert [(item.kind, item.name) for item in found] == [
