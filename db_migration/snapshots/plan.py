@@ -135,7 +135,7 @@ def schema_changed(mark: Mark, source: Source) -> str | None:
 def differs(mark: Mark, tables: Mapping[str, str], types: str) -> str | None:
     """Say how the definitions differ from those that the copy was made from."""
     if mark.types != types:
-        return "a type has changed on the source"
+        return "a type, schema, view, function or sequence has changed on the source"
     names = mark.tables.keys() | tables.keys()
     changed = sorted(name for name in names if mark.tables.get(name) != tables.get(name))
     return f"table {changed[0]} has changed on the source" if changed else None

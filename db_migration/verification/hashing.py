@@ -52,9 +52,8 @@ def column_hash(column: Column, seed: sql.Composable) -> sql.Composed:
 def row_hash(columns: list[Column]) -> sql.Composable:
     """Return the expression that hashes a row."""
     found = sql.SQL("1::int8")
-    for (
-        column
-    ) in columns:  # as text at once: hundreds of parts in each other are too deep for Python
+    for column in columns:
+        # Not nested: hundreds of parts in each other are too deep for Python's stack.
         found = sql.SQL(column_hash(column, found).as_string(None))
     return found
 

@@ -88,6 +88,24 @@ class Scenario:
     settings: dict[str, Any] = field(default_factory=dict)
     stops: list[Callable[[], None]] = field(default_factory=list)
 
+    def owned_by(self, role: str, options: str = "") -> None:
+        """Give prod's database and tables to a new role that is no superuser; feeds enter as it."""
+        self.source.sql(
+            f"""
+            CREATE ROLE {role} LOGIN {options} PASSWORD 'planted-app-secret';
+            ALTER DATABASE airbyte OWNER TO {role};
+            DO $$ DECLARE t regclass; BEGIN
+                FOR t IN SELECT oid FROM pg_class
+                    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+                LOOP EXECUTE format('ALTER TABLE %s OWNER TO {role}', t); END LOOP;
+            END $$
+            """,
+            database="airbyte",
+        )
+        (self.folder / role).write_text("planted-app-secret")
+        owner = {"user": role, "password_file": str(self.folder / role)}
+        self.settings["feeds.0.source.owner"] = owner
+
     def reset(self, setup: str, *, wal_level: str = "logical") -> None:
         """Make both servers as new and fill the source."""
         drop_everything(self.target)  # first: its subscription would take the slot again

@@ -89,21 +89,7 @@ def test_what_is_changed_beside_a_ready_role_is_undone(scenario: Scenario) -> No
 def test_nothing_is_changed_that_its_owner_may_not_note(scenario: Scenario) -> None:
     """Neither may this owner read `pg_file_settings`."""
     scenario.source.sql(READY, database="airbyte")
-    scenario.source.sql(
-        """
-        CREATE ROLE app LOGIN PASSWORD 'planted-app-secret';
-        ALTER DATABASE airbyte OWNER TO app;
-        DO $$ DECLARE t regclass; BEGIN
-            FOR t IN SELECT oid FROM pg_class
-                WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-            LOOP EXECUTE format('ALTER TABLE %s OWNER TO app', t); END LOOP;
-        END $$
-        """,
-        database="airbyte",
-    )
-    (scenario.folder / "app").write_text("planted-app-secret")
-    owner = {"user": "app", "password_file": str(scenario.folder / "app")}
-    scenario.settings["feeds.0.source.owner"] = owner
+    scenario.owned_by("app")
     before = footprint(scenario)
     refused = scenario.cli("prepare")
     assert refused.returncode == 3

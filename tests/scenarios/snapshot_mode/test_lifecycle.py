@@ -112,21 +112,7 @@ def test_owner_that_is_no_superuser(pg13: PgServer, pg17: PgServer, tmp_path: Pa
     """He may not read `pg_file_settings`, in which another server's `wal_level` is looked up."""
     snapshots = fresh(pg13, pg17, tmp_path)
     scenario = snapshots.scenario
-    scenario.source.sql(
-        """
-        CREATE ROLE snapshot_owner LOGIN CREATEROLE PASSWORD 'planted-app-secret';
-        ALTER DATABASE airbyte OWNER TO snapshot_owner;
-        DO $$ DECLARE t regclass; BEGIN
-            FOR t IN SELECT oid FROM pg_class
-                WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-            LOOP EXECUTE format('ALTER TABLE %s OWNER TO snapshot_owner', t); END LOOP;
-        END $$
-        """,
-        database="airbyte",
-    )
-    (tmp_path / "app").write_text("planted-app-secret")
-    owner = {"user": "snapshot_owner", "password_file": str(tmp_path / "app")}
-    scenario.settings["feeds.0.source.owner"] = owner
+    scenario.owned_by("snapshot_owner", "CREATEROLE")
     agent = scenario.agent()
     assert Snapshots(scenario, agent).copy()["tables"] > 0
     snapshots.assert_equal()
