@@ -32,6 +32,7 @@ class Sight:
     lag: dict[str, Any] | None = None
     schema: dict[str, Any] | None = None
     worker: bool = False
+    """Whether the subscription's worker runs, and reads our slot as far as the source can say."""
     unsynced: list[str] = field(default_factory=list)
     apply_errors: int = 0
     cause: MigrationError | None = None
@@ -104,6 +105,15 @@ def _source(
         return None, []
 
 
+def _is_heard(source: state.Source | None) -> bool:
+    """Tell whether our slot is read, as far as the source can be asked.
+
+    A worker alone proves nothing: one that an address accepts and never answers waits there for
+    ever, since PostgreSQL's receiver keeps to no `connect_timeout` (libpq, PQconnectStart).
+    """
+    return source is None or source.slot is None or source.slot.active
+
+
 def _copies(
     context: Context, connection: Connection, seen: state.Observed
 ) -> dict[str, Any] | None:
@@ -119,6 +129,7 @@ def _measure(sight: Sight, memory: Memory) -> None:
     seen = sight.planner
     mark = seen.target.mirror.mark if seen.target is not None else None
     sight.choice = snapshot_plan.chosen(seen)
+    sight.worker = sight.worker and _is_heard(seen.source)
     if seen.target is not None:
         follows = seen.target.subscription is not None and not seen.intent.released
         memory.follow(on=follows)

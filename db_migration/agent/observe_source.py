@@ -85,9 +85,9 @@ def slot(connection: Connection, name: str) -> state.Slot | None:
         """
         SELECT confirmed_flush_lsn::text, coalesce(wal_status = 'lost', false) OR restart_lsn IS
         NULL,
-               coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint
+               coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint, active
         FROM pg_replication_slots WHERE slot_name = %s
         """,
         (name,),
     )
-    return state.Slot(found[0] or "", found[1], found[2]) if found else None
+    return state.Slot(found[0] or "", *found[1:]) if found else None

@@ -47,6 +47,8 @@ class Slot:
     confirmed_lsn: str
     lost: bool = False
     retained_bytes: int = 0
+    active: bool = False
+    """Whether a worker reads from it."""
 
 
 @dataclass(frozen=True)

@@ -137,13 +137,18 @@ def conninfo(context: Context) -> str:
 
 @effect(Effect.RECONNECT)
 def reconnect(context: Context) -> None:
-    """Tell the subscription again where the source is and who enters: either may have changed."""
+    """Tell the subscription again where the source is and who enters: either may have changed.
+
+    A worker that still asks at the old place is ended: it would not look up from there.
+    """
     change = sql.SQL("ALTER SUBSCRIPTION {} CONNECTION {}")
     with context.mirror.connect() as connection:
         hush(connection)
         name, where = sql.Identifier(context.feed.slot), sql.Literal(conninfo(context))
         run(connection, change.format(name, where))
-        until(lambda: worker(context, connection), WORKER_DEADLINE_SECONDS)
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE subname = %s"
+        run(connection, end, (context.feed.slot,))
+        until(lambda: hears(context, connection), WORKER_DEADLINE_SECONDS)
 
 
 def _can_not_subscribe(context: Context, error: psycopg.Error) -> BlockedError:
@@ -160,10 +165,10 @@ def _can_not_subscribe(context: Context, error: psycopg.Error) -> BlockedError:
 
 @effect(Effect.ENABLE_SUBSCRIPTION)
 def enable(context: Context) -> None:
-    """Start following, and wait until the worker runs."""
+    """Start following, and wait until the worker has heard from the source."""
     with context.mirror.connect() as connection:
         run(connection, _alter(context, "ENABLE"))
-        until(lambda: worker(context, connection), WORKER_DEADLINE_SECONDS)
+        until(lambda: hears(context, connection), WORKER_DEADLINE_SECONDS)
 
 
 @effect(Effect.DISABLE_SUBSCRIPTION)
@@ -188,12 +193,14 @@ def _alter(context: Context, how: str) -> sql.Composed:
 
 def worker(context: Context, connection: Connection) -> bool:
     """Tell whether a worker of our subscription runs."""
-    found = row(
-        connection,
-        "SELECT FROM pg_stat_subscription WHERE subname = %s AND pid IS NOT NULL",
-        (context.feed.slot,),
-    )
-    return found is not None
+    query = "SELECT FROM pg_stat_subscription WHERE subname = %s AND pid IS NOT NULL"
+    return row(connection, query, (context.feed.slot,)) is not None
+
+
+def hears(context: Context, connection: Connection) -> bool:
+    """Tell whether a worker of our subscription has had a message from its source."""
+    query = "SELECT FROM pg_stat_subscription WHERE subname = %s AND received_lsn IS NOT NULL"
+    return row(connection, query, (context.feed.slot,)) is not None
 
 
 @effect(Effect.DROP_SUBSCRIPTION)

@@ -24,7 +24,10 @@ GAUGES: dict[str, tuple[str, str]] = {
     "lag_seconds": ("Age of the oldest change that the mirror lacks.", "lag.seconds"),
     "retained_wal_bytes": ("WAL that the source keeps for our slot.", "slot.retained_bytes"),
     "retained_wal_limit_bytes": ("What it may keep until the slot is dropped.", "slot.limit_bytes"),
-    "worker_up": ("Whether the subscription's worker runs.", "subscription.worker"),
+    "worker_up": (
+        "Whether the subscription's worker runs and is connected to the source.",
+        "subscription.worker",
+    ),
     "apply_errors": ("Errors of that worker since its statistics began.", "subscription.errors"),
     "verification_equal": ("Whether the last verification found no difference.", "verified.equal"),
     "verification_rows": ("Rows that the last verification compared.", "verified.rows"),

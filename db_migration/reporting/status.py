@@ -107,7 +107,8 @@ def _silent(sight: Sight) -> dict[str, str] | None:
     if sight.cause is not None:
         return sight.cause.as_dict()
     return {
-        "found": f"the subscription's worker does not run (errors so far: {sight.apply_errors})",
+        "found": "the subscription's worker does not run, or the source does not answer it "
+        f"(errors so far: {sight.apply_errors})",
         "needed": "a worker that applies prod's changes to the mirror",
         "way_out": "the agent reconnects it; if that does not help, the log of the target's server "
         "says why; when somebody wrote to the mirror, drop the subscription there, and the agent "

@@ -159,11 +159,18 @@ def test_password_of_prods_owner_is_rotated(scenario: Scenario) -> None:
     stop()
 
 
-def test_source_moves_to_another_address(scenario: Scenario, tunnel: Tunnel) -> None:
-    """Its data and its slot come along, as when a host or a tunnel is given a new address."""
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("how", ["cut", "freeze"])
+def test_source_moves_to_another_address(scenario: Scenario, tunnel: Tunnel, how: str) -> None:
+    """Its data and its slot come along, as when a host or a tunnel is given a new address.
+
+    Where the old address takes a connection and stays silent, the worker asks there for ever:
+    PostgreSQL's receiver keeps to no `connect_timeout`.
+    """
     scenario.run_in_background(scenario.converge())()
     before = scenario.target.sql(MIRROR)
-    tunnel.cut()
+    getattr(tunnel, how)()
+    wait_for(lambda: scenario.target.sql(ASKS), timeouts.FOLLOW)
     write(scenario, rows=10)
     elsewhere = Tunnel(scenario.source.port)
     try:
@@ -175,6 +182,12 @@ def test_source_moves_to_another_address(scenario: Scenario, tunnel: Tunnel) -> 
     finally:
         elsewhere.close()
     assert scenario.target.sql(MIRROR) == before
+
+
+ASKS = """
+SELECT FROM pg_subscription JOIN pg_stat_subscription s ON subid = oid WHERE received_lsn IS NULL
+"""
+"""Its worker is not there, or has not heard from its source yet."""
 
 
 @pytest.fixture(scope="module")
@@ -197,11 +210,21 @@ def cramped(scenario: Scenario, small: tuple[PgServer, Disk]) -> Iterator[tuple[
     drop_everything(server)
 
 
+def fill(scenario: Scenario, disk: Disk, but: int = 0) -> None:
+    """Fill the disk when every block in memory has its place there.
+
+    A checkpoint that finds no place for one of a new database's blocks, or for its own notes,
+    ends the server (PANIC), and its recovery too.
+    """
+    scenario.target.sql("CHECKPOINT")
+    disk.fill(but)
+
+
 def test_disk_of_the_target_is_full(cramped: tuple[Scenario, Disk]) -> None:
     scenario, disk = cramped
     stop = scenario.run_in_background(scenario.converge())
     before = scenario.target.sql(MIRROR)
-    disk.fill()
+    fill(scenario, disk)
 
     def full() -> bool:
         write(scenario, rows=500)
@@ -220,7 +243,7 @@ def test_copy_that_does_not_fit(cramped: tuple[Scenario, Disk]) -> None:
     scenario, disk = cramped
     bulky = "SELECT n, repeat(md5(n::text), 8) AS filler FROM generate_series(1, 100000) AS n"
     scenario.source.sql(f"CREATE TABLE bulky AS {bulky}", database="airbyte")
-    disk.fill(but=24 * 1024**2)
+    fill(scenario, disk, but=24 * 1024**2)
     stop = scenario.run_in_background(scenario.agent())
     wait_for(says(scenario, "target `core-worker-01`", "no room left"), timeouts.CONVERGE)
     wait_for(lambda: not scenario.source.sql(SLOTS), timeouts.CONVERGE)
