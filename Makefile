@@ -3,7 +3,6 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 STEADILY := $(PY) tools/steadily.py
 PYTEST := $(PY) -m pytest -n auto --maxprocesses 4
-export PYTHONDONTWRITEBYTECODE = 1
 # Two workers share the cores: what a deadline guards is slower, not stuck.
 export TEST_TIMEOUT_FACTOR ?= 3
 
@@ -27,7 +26,7 @@ lab: setup ## start the lab (four hosts, a registry, the outside world)
 .PHONY: image
 image: ## IMAGE=REGISTRY/NAME: build the DB Migration Script for your own servers
 	@test -n "$(IMAGE)" || { echo "error: no IMAGE; name it: make image IMAGE=registry.example.com/db-migration" >&2; exit 2; }
-	@tar -c --transform 's,^requirements/agent.lock$$,wheels.lock,' airbyte db_migration requirements/agent.lock \
+	@tar -c --exclude=__pycache__ --transform 's,^requirements/agent.lock$$,wheels.lock,' airbyte db_migration requirements/agent.lock \
 		| docker build -t "$(IMAGE)" $(if $(BASE),--build-arg BASE=$(BASE)) -f db_migration/Dockerfile -
 
 .PHONY: clean-lab
