@@ -13,8 +13,9 @@ from db_migration.errors import BlockedError
 from db_migration.sides import hosts
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, Deployment, enter
 from tests.support.fix_postgres import wait_for
-from tests.support.timeouts import FOLLOW
+from tests.support.timeouts import FACTOR, FOLLOW
 
+DATABASE_MOVES = 10 * FACTOR
 AFTERWARDS = f"{INTERMEDIARY}-to-{KEEPER}"
 
 
@@ -37,7 +38,7 @@ def test_under_load_no_acknowledged_row_is_missing(following: Deployment) -> Non
     assert min(after) > max(before), "a number was given twice, or both sides wrote at once"
     following.until_equal((following.intermediary, "airbyte"), (following.keeper, "airbyte_mirror"))
 
-    assert report["database_seconds"] < 10
+    assert report["database_seconds"] < DATABASE_MOVES
     assert report["verified"][INTERMEDIARY]["rows"] >= len(before)
     assert report["connections"]["scheduled"] == report["connections"]["active"] > 0
     again = following.cut_over()

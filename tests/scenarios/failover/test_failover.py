@@ -16,7 +16,10 @@ from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA, enter
 from tests.support.fix_postgres import PgServer, wait_for
 from tests.support.live_standin import CONTROL
-from tests.support.timeouts import FOLLOW
+from tests.support.timeouts import FACTOR, FOLLOW
+
+DATABASE_ACCEPTS = 5 * FACTOR
+"""Seconds; what is reached on a machine of its own, `make takeovers` measures."""
 
 
 def test_prods_host_dies_and_the_replica_attaches(v2: CrashWorld) -> None:
@@ -27,7 +30,7 @@ def test_prods_host_dies_and_the_replica_attaches(v2: CrashWorld) -> None:
     assert report.connections is not None
     assert report.connections.scheduled == report.connections.active == 6
     assert report.database_accepts is not None
-    assert report.database_accepts - report.started < 5
+    assert report.database_accepts - report.started < DATABASE_ACCEPTS
     v2.assert_lives(v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
 
 
@@ -132,7 +135,7 @@ def test_intermediary_dies_and_the_mirror_is_promoted(v2: CrashWorld) -> None:
     report = v2.failover()
     assert report.plan.kind is Kind.PROMOTE
     assert report.database_accepts is not None
-    assert report.database_accepts - report.started < 5
+    assert report.database_accepts - report.started < DATABASE_ACCEPTS
     assert report.connections is not None
     assert report.connections.unscheduled == {}
     v2.assert_lives(v2.keeper, Epoch(2, KEEPER, NEW, "failover"))
