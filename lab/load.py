@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lab.embedded_postgres import cache_root
-from lab.load_notes import Notes, percentile
+from lab.load_notes import SUMMARY, Notes, percentile
 from lab.load_target import LoadError, Login, Target, check, logins
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ __all__ = ["DEFAULT_TARGET", "Load", "LoadError", "Plan", "main"]
 
 DEFAULT_TARGET = "http://127.0.0.1:18000"
 DEFAULT_SECONDS = 60.0
-MOST_SECONDS = 1800.0
+MOST_SECONDS = 7200.0
+"""More than four hosts take to die and come back on a slow machine; what nobody stops must end."""
 MOST_RATE = 500.0
 PROGRESS_SECONDS = 5.0
 # The server's pool waits 30 s for its database: a restart must delay a write, not fail it.
@@ -257,7 +258,9 @@ def _plan(arguments: list[str] | None) -> Plan:
     parser.add_argument("--logins", type=Path, help="JSON, URL -> user and password, or client")
     parser.add_argument("--user", default="airbyte", help="basic auth; empty for none")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="writes a second")
-    parser.add_argument("--seconds", type=float, default=Plan.seconds, help="at most 1800")
+    parser.add_argument(
+        "--seconds", type=float, default=Plan.seconds, help=f"at most {MOST_SECONDS:.0f}"
+    )
     parser.add_argument("--threads", type=int, default=Plan.threads)
     parser.add_argument("--payload-bytes", type=int, default=Plan.payload_bytes)
     parser.add_argument("--folder", type=Path, default=Plan.folder, help="where the files go")
@@ -286,7 +289,7 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stderr.write(f"load: {json.dumps(load.summary())}\n")
             sys.stderr.flush()
     summary = load.summary()
-    (load.plan.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (load.plan.folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
     sys.stdout.write(json.dumps(summary) + "\n")
     return 0 if not summary["given_up"] else 3
 

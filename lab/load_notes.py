@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 ACKNOWLEDGED = "acknowledged.jsonl"
 FAILED = "failed.jsonl"
+SUMMARY = "summary.json"
+"""Written when the load has ended."""
 
 
 class Notes:

@@ -63,7 +63,11 @@ def accepts(generator: Generator, airbyte: str, since: float) -> float:
     """Wait until an Airbyte has accepted a write after a moment; return when it did."""
 
     def found() -> float | None:
-        return first_accepted_after(generator.folder, since, AIRBYTES[airbyte])
+        first = first_accepted_after(generator.folder, since, AIRBYTES[airbyte])
+        if first is None and generator.ended:
+            message = f"the load has ended, nothing can show whether {airbyte} accepts a write"
+            raise RuntimeError(message)
+        return first
 
     until(lambda: found() is not None, f"{airbyte} accepts a write", ACCEPTED_DEADLINE)
     return found() or since

@@ -1,6 +1,8 @@
 """Who is prod now: asked of the DB Migration Script, and written where clients look (as DNS is)."""
 
 import json
+import os
+import select
 import subprocess
 import threading
 import time
@@ -8,14 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from lab import keys
 from lab.demo.places import AIRBYTES
 from lab.load_target import point
 from lab.spec import LabSpec
 
-STATUS = "docker exec db-migration db-migration status --json"
-ASK_DEADLINE = 15.0
+WATCH = (
+    "docker exec db-migration timeout {seconds:.0f} db-migration status --watch --json --every 0.5"
+)
+WATCH_SECONDS = 60.0
+"""Nothing ends a `docker exec` whose client has gone: a watch ends by itself, and is begun anew."""
+SILENCE_SECONDS = 15.0
 PAUSE_SECONDS = 0.5
 
 
@@ -36,58 +43,89 @@ class Change:
     at: float
 
 
-def ask(host: str) -> Active | None:
-    """Ask the script on `host`; None while it does not answer."""
-    spec = LabSpec()
+def active_in(line: str) -> Active | None:
+    """Read a line of `status --watch --json`; None where the script knows of no epoch."""
     try:
-        answer = subprocess.run(
-            [*keys.ssh_command(spec, spec.host(host)), STATUS],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=ASK_DEADLINE,
-        )
-        found = json.loads(answer.stdout)["epoch"]
+        found = json.loads(line)["epoch"]
         return Active(
             epoch=int(found["epoch"]), database=found["database"], airbyte=found["airbyte"]
         )
-    except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
+
+
+def watch(host: str, stop: threading.Event) -> Iterator[Active]:
+    """Yield what the script on `host` says, until it ends, falls silent, or `stop`."""
+    spec = LabSpec()
+    command = [*keys.ssh_command(spec, spec.host(host)), WATCH.format(seconds=WATCH_SECONDS)]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            for line in lines_of(cast("IO[bytes]", process.stdout), stop):
+                found = active_in(line)
+                if found is not None:
+                    yield found
+        finally:
+            process.kill()
+
+
+def lines_of(pipe: IO[bytes], stop: threading.Event) -> Iterator[str]:
+    """Yield lines as they come, until there are no more, none for too long, or `stop`."""
+    rest, heard = b"", time.monotonic()
+    while not stop.is_set() and time.monotonic() - heard < SILENCE_SECONDS:
+        if not select.select([pipe], [], [], PAUSE_SECONDS)[0]:
+            continue
+        came = os.read(pipe.fileno(), 65536)
+        if not came:
+            return
+        heard = time.monotonic()
+        *whole, rest = (rest + came).split(b"\n")
+        yield from (line.decode() for line in whole)
 
 
 class Follower:
     """Points the load at the active Airbyte, whenever the script on one of the hosts says so."""
 
     def __init__(self, file: Path, hosts: Sequence[str]) -> None:
-        """Ask the first host that answers."""
+        """Know of nothing yet."""
         self._file = file
-        self._hosts = hosts
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._lock = threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._follow, args=(host,), daemon=True) for host in hosts
+        ]
         self.changes: list[Change] = []
 
     def start(self) -> None:
-        """Begin to ask."""
-        self._thread.start()
+        """Begin to ask all hosts at once: one that has died must not delay what another knows."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Stop asking."""
         self._stop.set()
-        self._thread.join(ASK_DEADLINE + PAUSE_SECONDS)
+        for thread in self._threads:
+            thread.join(SILENCE_SECONDS)
 
     @property
     def active(self) -> Active | None:
         """The newest answer."""
         return self.changes[-1].active if self.changes else None
 
-    def _follow(self) -> None:
+    def _follow(self, host: str) -> None:
         while not self._stop.wait(PAUSE_SECONDS):
-            answers = (ask(host) for host in self._hosts)
-            found = next((answer for answer in answers if answer is not None), None)
-            if found is not None and (self.active is None or found.epoch > self.active.epoch):
-                self.changes.append(Change(active=found, at=time.time()))
-                point(self._file, AIRBYTES[found.airbyte])
-                print(f"\nprod is now {found.airbyte} on {found.database} (epoch {found.epoch})")
+            for found in watch(host, self._stop):
+                self.learn(found)
+
+    def learn(self, found: Active) -> None:
+        """Take over what a host says, unless a higher epoch is known."""
+        with self._lock:
+            if self.active is not None and found.epoch <= self.active.epoch:
+                return
+            self.changes.append(Change(active=found, at=time.time()))
+            point(self._file, AIRBYTES[found.airbyte])
+            print(f"\nprod is now {found.airbyte} on {found.database} (epoch {found.epoch})")
 
 
 @contextmanager
@@ -118,4 +156,4 @@ def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
 
 
 SPEAK_SECONDS = 5.0
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.5

@@ -15,7 +15,7 @@ from lab.demo.commands import ROOT, captured
 from lab.demo.places import AIRBYTES, COMPOSE, Credentials
 from lab.demo.report import Load
 from lab.load import MOST_SECONDS
-from lab.load_notes import ACKNOWLEDGED, FAILED, read
+from lab.load_notes import ACKNOWLEDGED, FAILED, SUMMARY, read
 from lab.load_target import point, write_logins
 
 STOP_DEADLINE_SECONDS = 60.0
@@ -45,6 +45,11 @@ class Generator:
         """The acknowledged ids so far."""
         return [int(line["id"]) for line in read(self.folder / ACKNOWLEDGED)]
 
+    @property
+    def ended(self) -> bool:
+        """Whether it writes no more."""
+        return (self.folder / SUMMARY).exists()
+
     def failures(self) -> list[float]:
         """When attempts failed."""
         return [float(line["at"]) for line in read(self.folder / FAILED)]
@@ -65,7 +70,7 @@ def running(
     """Write to prod, wherever it is, at `rate` a second until the block ends."""
     generator = Generator(folder=folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (ACKNOWLEDGED, FAILED):
+    for file in (ACKNOWLEDGED, FAILED, SUMMARY):
         (folder / file).unlink(missing_ok=True)
     point(generator.target, AIRBYTES[COMPOSE])
     write_logins(folder / "logins", secrets.logins())
