@@ -96,3 +96,16 @@ class Context:
         """Give SIGTERM its chance between two effects."""
         if self.stop.is_set():
             raise Stopping
+
+
+def context_of(config: Config, feed: FeedConfig, stop: threading.Event | None = None) -> Context:
+    """Put a feed together with the hosts it may command."""
+    reader = feed.working_database.reader_host_control if feed.working_database else None
+    source = feed.source.host_control
+    return Context(
+        config,
+        feed,
+        source_host=SshHostControl(source) if source else None,
+        reader_host=SshHostControl(reader) if reader else None,
+        stop=stop or threading.Event(),
+    )

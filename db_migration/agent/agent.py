@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,6 @@ from db_migration.agent import observe, plan, state
 from db_migration.agent.actions import ACTIONS, COPIES
 from db_migration.agent.memory import Memory
 from db_migration.agent.plan import Step
-from db_migration.config import Config, FeedConfig
 from db_migration.context import Context
 from db_migration.errors import (
     BlockedError,
@@ -25,10 +23,9 @@ from db_migration.errors import (
 )
 from db_migration.following.heartbeat import Heartbeat
 from db_migration.journal import Journal
-from db_migration.reporting import evidence, status
+from db_migration.reporting import error_text, evidence, feed_state, status
 from db_migration.reporting.board import Board
 from db_migration.sides import epoch
-from db_migration.sides.hosts import SshHostControl
 from db_migration.snapshots import plan as snapshot_plan
 
 PAUSE_AFTER_ERROR_SECONDS = 2.0
@@ -37,19 +34,6 @@ LONGEST_NAP_SECONDS = 0.2
 EPOCH_SECONDS = 30
 """How often other servers are asked for a higher epoch."""
 log = structlog.get_logger()
-
-
-def context_of(config: Config, feed: FeedConfig, stop: threading.Event | None = None) -> Context:
-    """Put a feed together with the hosts it may command."""
-    reader = feed.working_database.reader_host_control if feed.working_database else None
-    source = feed.source.host_control
-    return Context(
-        config,
-        feed,
-        source_host=SshHostControl(source) if source else None,
-        reader_host=SshHostControl(reader) if reader else None,
-        stop=stop or threading.Event(),
-    )
 
 
 class Agent:
@@ -135,14 +119,14 @@ class Agent:
         try:
             decision = snapshot_plan.next_step(sight.planner)
         except BlockedError as error:
-            self._save(status.describe(self.context, sight, None, error))
+            self._save(feed_state.describe(self.context, sight, None, error))
             raise
         outage = sight.unreachable[0] if sight.unreachable else None
         if outage is not None and not patient:
             raise outage
         if decision.step is Step.WAIT:
             rests = self.memory.failure if sight.planner.rest_seconds > 0 else None
-            self._save(status.describe(self.context, sight, decision, outage or rests))
+            self._save(feed_state.describe(self.context, sight, decision, outage or rests))
             self._say(decision)
             if outage is not None:
                 self._report(outage)
@@ -181,7 +165,7 @@ class Agent:
             epoch.copy_from_peers(config)
             self._peers_asked = now
         except (MigrationError, psycopg.Error) as error:
-            self._log.debug("epoch is not copied", error=status.short(error))
+            self._log.debug("epoch is not copied", error=error_text.short(error))
 
     def _act(
         self, sight: observe.Sight, decision: plan.Decision, outage: MigrationError | None
@@ -202,7 +186,7 @@ class Agent:
                 )
             if self._overtaken(sight):
                 return
-            self._save(status.describe(self.context, sight, decision, outage))
+            self._save(feed_state.describe(self.context, sight, decision, outage))
             seen = evidence.evidence(sight.planner)
             self._note(decision.step, "started", decision.why, seen)
             try:
@@ -211,7 +195,7 @@ class Agent:
             except (MigrationError, psycopg.Error) as error:
                 if decision.step in COPIES:
                     self.memory.copy_failed(error)
-                self._note(decision.step, "failed", status.short(error))
+                self._note(decision.step, "failed", error_text.short(error))
                 raise
             if decision.step in COPIES:
                 self.memory.copy_succeeded()
@@ -244,7 +228,7 @@ class Agent:
             found = self.journal.state()
             self._lag_seen = found[0].get("lag_seen") if found else None
         except (UnreachableError, psycopg.OperationalError) as error:
-            self._log.debug("journal is not reachable yet", error=status.short(error))
+            self._log.debug("journal is not reachable yet", error=error_text.short(error))
 
     def _tell(self, key: str, what: object) -> None:
         """Show how a long step goes; the next look forgets it."""
@@ -261,7 +245,7 @@ class Agent:
             try:
                 self.journal.save_state(self._state)
             except (MigrationError, psycopg.Error) as error:
-                self._log.debug("state is not saved", error=status.short(error))
+                self._log.debug("state is not saved", error=error_text.short(error))
                 self._open = not isinstance(error, psycopg.errors.UndefinedTable)
 
     def _say(self, decision: plan.Decision) -> None:
@@ -271,7 +255,7 @@ class Agent:
 
     def _report(self, error: Exception) -> None:
         """Log an error once, save it as the feed's state, and slow down."""
-        text = status.short(error)
+        text = error_text.short(error)
         if text != self._reported:
             self._log.warning("not now", error=text)
             self._reported = text
@@ -286,4 +270,4 @@ class Agent:
         except (MigrationError, psycopg.Error):
             found = None
         last = self._state or (found[0] if found is not None else status.unknown(self.name, None))
-        self._save({**last, "error": status.error_dict(error)})
+        self._save({**last, "error": error_text.error_dict(error)})

@@ -14,7 +14,7 @@ from rich.console import Console
 from db_migration import config as configuration
 from db_migration import log, secrecy
 from db_migration.errors import DeadlinePassedError, DifferenceFoundError, ExitCode, MigrationError
-from db_migration.reporting import status
+from db_migration.reporting import error_text
 from db_migration.verification import report
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="Configuration file (JSON).")]
@@ -33,12 +33,12 @@ def reported(as_json: bool) -> Iterator[None]:
         yield
     except MigrationError as error:
         if as_json and not isinstance(error, DeadlinePassedError | DifferenceFoundError):
-            report.print_json({"error": status.error_dict(error)})
+            report.print_json({"error": error_text.error_dict(error)})
         said = secrecy.mask(f"error: {error}")
         Console(stderr=True, highlight=False).print(said, markup=False, soft_wrap=True)
         raise typer.Exit(error.exit_code) from None
     except psycopg.Error as error:
-        found = status.error_dict(error)
+        found = error_text.error_dict(error)
         if as_json:
             report.print_json({"error": found})
         Console(stderr=True, highlight=False).print(

@@ -23,11 +23,6 @@ LOOK_SECONDS = 30.0
 log = structlog.get_logger()
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command("rehearse")(rehearse_command)
-
-
 def rehearse_command(
     config: ConfigPath = DEFAULT,
     dry_run: Annotated[

@@ -10,11 +10,12 @@ import typer
 
 from db_migration import config as configuration
 from db_migration import log
-from db_migration.agent.agent import Agent, context_of
+from db_migration.agent.agent import Agent
+from db_migration.cli import idle as cli_idle
 from db_migration.cli import rehearse as cli_rehearse
-from db_migration.cli import sides as cli_sides
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
 from db_migration.config import Config
+from db_migration.context import context_of
 from db_migration.errors import ExitCode
 from db_migration.preflight import probes
 from db_migration.reporting.board import Board
@@ -22,11 +23,6 @@ from db_migration.sides.watch import watch
 
 WAKE_SECONDS = 0.5
 logger = structlog.get_logger()
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command("run")(run_command)
 
 
 def run_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
@@ -40,7 +36,7 @@ def run_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
             log.configure(people=False)
         loaded = configuration.load(config)
         if not loaded.feeds:
-            cli_sides.idle(loaded)
+            cli_idle.idle(loaded)
             return
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -24,12 +24,6 @@ from db_migration.verification import report
 PROGRESS_SECONDS = 5.0
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    app.command("status")(status_command)
-    app.command("history")(history_command)
-
-
 def status_command(  # noqa: PLR0913 - each is an option
     config: ConfigPath = DEFAULT,
     as_json: AsJson = False,

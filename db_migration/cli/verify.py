@@ -7,17 +7,12 @@ from typing import Annotated
 import typer
 
 from db_migration import config as configuration
-from db_migration.agent.agent import context_of
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.context import context_of
 from db_migration.errors import DifferenceFoundError
 from db_migration.journal import Journal
 from db_migration.sides import epoch
 from db_migration.verification import report, verify
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command("verify")(verify_command)
 
 
 def verify_command(

@@ -26,7 +26,7 @@ from db_migration.cutover.sides import Sides
 from db_migration.cutover.steps import REASON, ROLL_BACK
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, MigrationError, UnreachableError
-from db_migration.reporting.status import error_dict
+from db_migration.reporting.error_text import error_dict
 from db_migration.sides import epoch, hosts, promotion, servers
 from db_migration.sides.epoch import Epoch
 

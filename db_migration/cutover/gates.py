@@ -17,7 +17,7 @@ from db_migration.cutover.sides import Sides
 from db_migration.cutover.steps import journal_of
 from db_migration.errors import BlockedError, MigrationError
 from db_migration.postgres import value
-from db_migration.reporting import status
+from db_migration.reporting import error_text, feed_state
 from db_migration.sides import hosts, servers
 from db_migration.snapshots import plan as snapshot_plan
 from db_migration.verification import verify
@@ -49,7 +49,7 @@ def gates(sides: Sides) -> list[Gate]:
         try:
             found.append(look())
         except (MigrationError, psycopg.Error) as error:
-            said = status.error_dict(error)
+            said = error_text.error_dict(error)
             found.append(Gate(name, False, said["found"], said["needed"], said["way_out"]))
     return found
 
@@ -81,7 +81,7 @@ def follows(context: Context) -> Gate:
             "or set `wal_level = logical` and restart it yourself; cut over when the feed follows",
         )
     decision = snapshot_plan.next_step(sight.planner)
-    said = status.describe(context, sight, decision, None)
+    said = feed_state.describe(context, sight, decision, None)
     return Gate(
         f"{context.feed.name} follows",
         said["state"] == "following" and not sight.unsynced,

@@ -28,7 +28,7 @@ from db_migration.failover.state import Observed
 from db_migration.failover.steps import Report, Task
 from db_migration.journal import Journal, try_lock
 from db_migration.postgres import rows, until, value
-from db_migration.reporting import status
+from db_migration.reporting import error_text
 from db_migration.sides import epoch, servers
 from db_migration.sides.epoch import Epoch
 
@@ -190,7 +190,7 @@ class Failover:
             with _speaking(self._verb, step):
                 step.act(self._task)
         except (MigrationError, psycopg.Error) as error:
-            journal.event(step.name, "failed", status.short(error)[:500])
+            journal.event(step.name, "failed", error_text.short(error)[:500])
             raise
         self.report.seconds[step.name] = time.monotonic() - before
         journal.event(step.name, "done", "")

@@ -28,7 +28,7 @@ from db_migration.rehearsal.checks import Check
 from db_migration.rehearsal.history import JOURNAL
 from db_migration.rehearsal.plan import RTO, Leftover, Seen, Step, against, leftover
 from db_migration.rehearsal.steps import Stage
-from db_migration.reporting import status
+from db_migration.reporting import error_text
 from db_migration.sides import epoch, hosts, servers, standby
 
 UNDER_WAY = "under way"
@@ -202,7 +202,7 @@ class Rehearsal:
         try:
             found = act()
         except FAILURES as error:
-            self._journal.event(step, "failed", status.short(error)[:500])
+            self._journal.event(step, "failed", error_text.short(error)[:500])
             raise
         finally:
             report.seconds[step] = time.monotonic() - before
@@ -213,7 +213,7 @@ class Rehearsal:
         try:
             act()
         except FAILURES as error:
-            report.failed = "; ".join(filter(None, [report.failed, status.short(error)]))
+            report.failed = "; ".join(filter(None, [report.failed, error_text.short(error)]))
             log.warning("rehearsal", failed=report.failed)
 
 

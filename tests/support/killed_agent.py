@@ -21,8 +21,8 @@ from typing import TypeVar
 
 from db_migration import config as configuration
 from db_migration import effects, log
-from db_migration.agent.agent import Agent, context_of
-from db_migration.context import Context
+from db_migration.agent.agent import Agent
+from db_migration.context import Context, context_of
 from db_migration.effects import Effect
 from db_migration.following import release
 from db_migration.journal import Journal

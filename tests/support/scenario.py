@@ -17,8 +17,8 @@ from typing import Any
 import psycopg
 
 from db_migration import config as configuration
-from db_migration.agent.agent import Agent, context_of
-from db_migration.context import Context
+from db_migration.agent.agent import Agent
+from db_migration.context import Context, context_of
 from db_migration.journal import Journal
 from tests.support import timeouts
 from tests.support.fix_postgres import PgServer, drop_everything, wait_for

@@ -34,7 +34,7 @@ def options(app: typer.Typer, verb: str) -> set[str]:
     """Flags of a verb; a verb that there is not is an error."""
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    command = group.commands[verb]
+    command = group.get_command(typer.Context(group), verb)
     assert isinstance(command, TyperCommand)
     return {flag for parameter in command.params for flag in parameter.opts}
 

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from db_migration.cli.app import app
+from db_migration.cli.app import VERBS, app
 
 ROOT = Path(__file__).parents[3]
-FEEDS = ("preflight", "prepare", "run", "status", "history", "verify", "release")
-SIDES = ("cutover", "failover", "failback", "rebuild", "idle")
-VERBS = (*FEEDS, *SIDES)
+LIGHT = ("status", "history", "idle")
+"""Verbs that are typed or asked again and again, or that sleep: what else there is costs them."""
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -83,25 +82,49 @@ def test_deployment_without_servers_says_so(verb: str, tmp_path: Path) -> None:
     assert "no `servers` are configured" in found.stderr
 
 
-def test_unknown_verb_is_exit_code_2() -> None:
-    assert CliRunner().invoke(app, ["migrate"]).exit_code == 2
+def test_help_names_every_verb() -> None:
+    said = CliRunner().invoke(app, ["--help"]).stdout
+    assert all(f" {verb} " in said for verb in VERBS)
 
 
-def test_imports_neither_pulumi_nor_the_rest_of_the_program() -> None:
-    """The agent runs where there is nothing but its own two packages."""
+@pytest.mark.parametrize(("typed", "meant"), [("migrate", ""), ("fail-over", "'failover'")])
+def test_unknown_verb_is_exit_code_2_and_the_nearest_one_is_named(typed: str, meant: str) -> None:
+    found = CliRunner().invoke(app, [typed])
+    assert found.exit_code == 2
+    assert meant in found.stderr
+
+
+def loaded_by(verb: str) -> set[str]:
+    """Name the modules that a process has imported to show a verb's help."""
     program = (
-        "import sys, db_migration.cli\nprint(*sorted({name.split('.')[0] for name in sys.modules}))"
+        "import sys\nfrom db_migration.cli.app import app\n"
+        f"app([{verb!r}, '--help'], standalone_mode=False)\n"
+        "print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    loaded = set(done.stdout.split())
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_imports_neither_pulumi_nor_the_rest_of_the_program(verb: str) -> None:
+    """The agent runs where there is nothing but its own two packages."""
+    loaded = {name.partition(".")[0] for name in loaded_by(verb)}
+    assert "db_migration" in loaded
     assert not loaded & {"pulumi", "components", "stages", "lab", "engine", "tests"}
+
+
+@pytest.mark.parametrize("verb", LIGHT)
+def test_what_only_looks_loads_no_agent_and_no_client_of_airbyte(verb: str) -> None:
+    heavy = {"httpx", "prometheus_client", "croniter"}
+    heavy |= {f"db_migration.{name}" for name in ("agent.agent", "cutover", "failover")}
+    assert not loaded_by(verb) & heavy
 
 
 def test_arrows_point_one_way() -> None:
     ours = {"components", "stages", "lab", "engine", "tests", "pulumi"}
-    for path in sorted((ROOT / "db_migration").glob("*.py")):
+    for path in sorted((ROOT / "db_migration").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom):
                 assert (node.module or "").split(".")[0] not in ours, path

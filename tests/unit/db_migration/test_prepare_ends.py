@@ -7,7 +7,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from db_migration.agent.plan import Step
-from db_migration.cli import app
+from db_migration.cli import source
 from db_migration.errors import BlockedError
 
 
@@ -27,13 +27,13 @@ class Agent:
 
 
 def test_a_step_that_is_due_again_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "Agent", Agent)
+    monkeypatch.setattr(source, "Agent", Agent)
     monkeypatch.setattr(Agent, "left", (Step.CREATE_ROLE, Step.CREATE_ROLE))
     with pytest.raises(BlockedError, match="`create_role` is due again"):
-        app._prepare(MagicMock())
+        source._prepare(MagicMock())
 
 
 def test_different_steps_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "Agent", Agent)
+    monkeypatch.setattr(source, "Agent", Agent)
     monkeypatch.setattr(Agent, "left", (Step.CREATE_ROLE, Step.PUBLISH, Step.WAIT))
-    assert app._prepare(MagicMock()) == ["create_role", "publish"]
+    assert source._prepare(MagicMock()) == ["create_role", "publish"]

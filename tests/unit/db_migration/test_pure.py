@@ -13,7 +13,7 @@ from db_migration.agent import state
 from db_migration.config import HostControlConfig
 from db_migration.effects import Effect
 from db_migration.following import marks
-from db_migration.reporting import status
+from db_migration.reporting import error_text, status
 from db_migration.seeding import dump
 from db_migration.sides.hosts import SshHostControl, deadline
 
@@ -65,7 +65,7 @@ def test_marks_are_told_apart() -> None:
 
 
 def test_a_lock_that_was_not_had_is_no_mystery() -> None:
-    told = status.error_dict(psycopg.errors.LockNotAvailable("canceling statement"))
+    told = error_text.error_dict(psycopg.errors.LockNotAvailable("canceling statement"))
     assert "is locked" in told["found"]
     assert "pg_locks" in told["way_out"]
 

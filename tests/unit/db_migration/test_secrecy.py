@@ -14,7 +14,7 @@ import structlog
 
 from db_migration import config, log, secrecy
 from db_migration.errors import BlockedError
-from db_migration.reporting import status
+from db_migration.reporting import error_text
 
 PLANTED = "planted-p@ss 'w\\ord"
 
@@ -99,8 +99,8 @@ def test_no_line_of_the_log_holds_it(people: bool, monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("login")
 def test_no_error_holds_it() -> None:
     ours = BlockedError(found=f"a {PLANTED}", needed="b", way_out=PLANTED)
-    for text in (status.short(ours), *status.error_dict(ours).values()):
+    for text in (error_text.short(ours), *error_text.error_dict(ours).values()):
         assert "planted" not in text
     theirs = psycopg.OperationalError(f"connection with {PLANTED} failed")
-    for text in (status.short(theirs), *status.error_dict(theirs).values()):
+    for text in (error_text.short(theirs), *error_text.error_dict(theirs).values()):
         assert "planted" not in text

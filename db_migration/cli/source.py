@@ -1,0 +1,81 @@
+"""Commands that change prod's database server: prepare, and release, which undoes it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from db_migration import config as configuration
+from db_migration.agent.agent import Agent
+from db_migration.agent.plan import Step
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.context import Context, context_of
+from db_migration.errors import BlockedError
+from db_migration.following import release, release_host
+from db_migration.following.feed_role import Trace
+from db_migration.following.prepare import SOURCE_STEPS
+from db_migration.journal import Journal
+from db_migration.verification import report
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be undone.")]
+
+
+def prepare_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
+    """Make the source fit for a feed (also after a release): role, wal_level, publication."""
+    with reported(as_json):
+        loaded = configuration.load(config)
+        done = {feed.name: _prepare(context_of(loaded, feed)) for feed in loaded.feeds}
+        if as_json:
+            report.print_json({"deployment": loaded.deployment, "prepared": done})
+        for name, steps in done.items() if not as_json else ():
+            Console().print(f"{name}: {', '.join(steps) or 'nothing to do'}")
+
+
+def _prepare(context: Context) -> list[str]:
+    """Do the planner's steps as long as they concern the source only; each at most once, or prod
+    would be changed without end.
+    """
+    agent = Agent(context)
+    agent.journal.open()
+    agent.journal.intend(release.RELEASED, on=False)
+    done: list[str] = []
+    while (step := agent.attempt(SOURCE_STEPS, patient=False)) is not Step.WAIT:
+        if step.value in done:
+            raise BlockedError(
+                found=f"`{step}` is due again after it was done",
+                needed="a source on which each step of `prepare` holds",
+                way_out="look what takes it back (`db-migration history`), and prepare again",
+            )
+        done.append(step.value)
+    return done
+
+
+def release_command(
+    config: ConfigPath = DEFAULT, as_json: AsJson = False, dry_run: DryRun = False
+) -> None:
+    """Undo everything that the feeds did on the source's database server.
+
+    What Pulumi declared on the source's host is listed with the command that removes it.
+    """
+    with reported(as_json):
+        loaded = configuration.load(config)
+        found = []
+        for feed in loaded.feeds:
+            context = context_of(loaded, feed)
+            trail = Journal(context.control, feed.name)
+            undone = release.traces(context) if dry_run else release.release(context, trail)
+            left = [] if dry_run else release.left_over(context)
+            traces, host = asdicts(undone), asdicts(release_host.host_traces(context))
+            found.append({"name": feed.name, "traces": traces, "left": left, "host": host})
+        if as_json:
+            report.print_json({"deployment": loaded.deployment, "dry_run": dry_run, "feeds": found})
+        else:
+            report.print_release(found, dry_run)
+
+
+def asdicts(traces: list[Trace]) -> list[dict[str, str]]:
+    """Return traces for `--json`."""
+    return [asdict(trace) for trace in traces]
