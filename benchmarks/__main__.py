@@ -21,7 +21,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from benchmarks import dataset, following, methods, ours, report
+from benchmarks import dataset, following, methods, ours_setup, report
 from benchmarks.methods import METHODS, Unavailable, World
 from benchmarks.report import Results
 from benchmarks.servers import server
@@ -71,7 +71,7 @@ def world(size: float, shape: str, results: Results) -> Iterator[World]:
         target = stack.enter_context(server(17, "postgres"))
         log.info("generating", gigabytes=size, shape=shape)
         results.bytes[f"{size:g} {shape}"] = dataset.generate(source, "airbyte", size, shape)
-        config = ours.set_up(folder, source, target, "airbyte")
+        config = ours_setup.set_up(folder, source, target, "airbyte")
         yield World(source, target, "airbyte", folder, config)
 
 
