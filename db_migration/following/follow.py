@@ -28,6 +28,7 @@ from db_migration.postgres import (
     value,
 )
 from db_migration.seeding import dump
+from db_migration.sides import promotion
 
 WORKER_DEADLINE_SECONDS = 20
 REFRESH_DEADLINE_SECONDS = 60
@@ -176,12 +177,7 @@ def disable(context: Context) -> None:
     """Stop following, and wait until the worker is gone."""
     with context.mirror.connect() as connection:
         run(connection, _alter(context, "DISABLE"))
-        if not until(lambda: not worker(context, connection), WORKER_DEADLINE_SECONDS):
-            raise BlockedError(
-                found=f"the worker still runs {WORKER_DEADLINE_SECONDS} s after DISABLE",
-                needed="a mirror that nobody writes to",
-                way_out="look at pg_stat_subscription on the target; this is tried again by itself",
-            )
+        promotion.until_no_worker(connection, context.feed.slot)
 
 
 def _alter(context: Context, how: str) -> sql.Composed:
@@ -189,12 +185,6 @@ def _alter(context: Context, how: str) -> sql.Composed:
         sql.Identifier(context.feed.slot),
         sql.SQL(how),
     )
-
-
-def worker(context: Context, connection: Connection) -> bool:
-    """Tell whether a worker of our subscription runs."""
-    query = "SELECT FROM pg_stat_subscription WHERE subname = %s AND pid IS NOT NULL"
-    return row(connection, query, (context.feed.slot,)) is not None
 
 
 def hears(context: Context, connection: Connection) -> bool:

@@ -95,7 +95,7 @@ def let_go(server: ServerConfig) -> None:
     with servers.at(server, server.mirror).connect() as connection:
         found = row(
             connection,
-            "SELECT oid FROM pg_subscription WHERE subname = %s AND subdbid = "
+            "SELECT true FROM pg_subscription WHERE subname = %s AND subdbid = "
             "(SELECT oid FROM pg_database WHERE datname = current_database())",
             (subscription,),
         )
@@ -103,17 +103,20 @@ def let_go(server: ServerConfig) -> None:
             return
         name = sql.Identifier(subscription)
         run(connection, sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(name))
-        _until_no_worker(connection, found[0])
+        until_no_worker(connection, subscription)
         run(connection, sql.SQL("ALTER SUBSCRIPTION {} SET (slot_name = NONE)").format(name))
         run(connection, sql.SQL("DROP SUBSCRIPTION {}").format(name))
 
 
-def _until_no_worker(connection: Connection, subscription: int) -> None:
-    """Wait for the worker's end; one in the middle of a transaction from a dead source is ended."""
-    works = "SELECT pid FROM pg_stat_subscription WHERE subid = %s AND pid IS NOT NULL"
+def until_no_worker(connection: Connection, subscription: str) -> None:
+    """Wait for a disabled subscription's worker to end.
+
+    One that waits for a source that is silent, or dead in the middle of a transaction, is ended.
+    """
+    works = "SELECT pid FROM pg_stat_subscription WHERE subname = %s AND pid IS NOT NULL"
     if until(lambda: row(connection, works, (subscription,)) is None, WORKER_SECONDS):
         return
-    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE subid = %s"
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE subname = %s"
     run(connection, end, (subscription,))
     if not until(lambda: row(connection, works, (subscription,)) is None, WORKER_DEADLINE_SECONDS):
         raise BlockedError(

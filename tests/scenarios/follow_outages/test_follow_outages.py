@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
-import psycopg
 import pytest
 
+from db_migration.following import follow
+from tests.scenarios.follow_outages.seen import MIRROR, says, well, write
 from tests.support import timeouts
-from tests.support.disk import Disk, server_on_a_small_disk
-from tests.support.fix_postgres import PgServer, drop_everything, wait_for
+from tests.support.fix_postgres import wait_for
 from tests.support.scenario import SLOT, Scenario
 from tests.support.tunnel import Tunnel
 
-MIRROR = "SELECT oid FROM pg_database WHERE datname = 'airbyte_mirror'"
 BEYOND_TIMEOUTS = {"wal_sender_timeout": "1s", "wal_receiver_timeout": "1s"}
 """The minutes of a real outage, compressed: what counts is that both sides have given up."""
 
@@ -47,35 +44,6 @@ def impatient(scenario: Scenario) -> Iterator[None]:
         server.start()
         server.sql(f"ALTER SYSTEM RESET {name}")
         server.sql("SELECT pg_reload_conf()")
-
-
-def write(scenario: Scenario, rows: int = 1) -> None:
-    query = "INSERT INTO jobs (scope, status) SELECT repeat('x', 1000), 'pending' "
-    scenario.source.sql(f"{query} FROM generate_series(1, {rows})", database="airbyte")
-
-
-def says(scenario: Scenario, *words: str) -> Callable[[], bool]:
-    """Return whether the state is broken, and its error holds these words and a way out."""
-
-    def said() -> bool:
-        state = known(scenario)
-        error: dict[str, Any] = state["error"] or {}
-        text = " ".join(error.values())
-        return state["state"] == "broken" and all(word in text for word in words)
-
-    return said
-
-
-def known(scenario: Scenario) -> dict[str, Any]:
-    """Return the feed's state; a full disk may end the target, which tells nothing meanwhile."""
-    with suppress(psycopg.OperationalError):
-        return scenario.state()
-    return {"state": None, "error": None}
-
-
-def well(scenario: Scenario) -> bool:
-    state = known(scenario)
-    return state["state"] == "following" and state["error"] is None
 
 
 @pytest.mark.usefixtures("impatient")
@@ -186,97 +154,19 @@ def test_source_moves_to_another_address(scenario: Scenario, tunnel: Tunnel, how
 
 ASKS = "SELECT FROM pg_stat_subscription WHERE received_lsn IS NULL"
 """The subscription's worker is not there, or has not heard from its source yet."""
+WORKS = "SELECT FROM pg_stat_subscription WHERE pid IS NOT NULL"
 
 
-@pytest.fixture(scope="module")
-def small() -> Iterator[tuple[PgServer, Disk]]:
-    with server_on_a_small_disk(17, "postgres", 160, with_wal=False) as found:
-        yield found
-
-
-@pytest.fixture
-def cramped(scenario: Scenario, small: tuple[PgServer, Disk]) -> Iterator[tuple[Scenario, Disk]]:
-    """Put the target on a small disk of its own."""
-    server, disk = small
-    found = Scenario(scenario.source, server, scenario.folder)
-    found.set_up_target()
-    yield found, disk
-    for stop in found.stops:
-        stop()
-    disk.empty()
-    server.start()
-    drop_everything(server)
-
-
-def fill(scenario: Scenario, disk: Disk, but: int = 0) -> None:
-    """Fill the disk when every block in memory has its place there.
-
-    A checkpoint that finds no place for one of a new database's blocks, or for its own notes,
-    ends the server (PANIC), and its recovery too.
-    """
-    scenario.target.sql("CHECKPOINT")
-    disk.fill(but)
-
-
-def test_disk_of_the_target_is_full(cramped: tuple[Scenario, Disk]) -> None:
-    scenario, disk = cramped
-    stop = scenario.run_in_background(scenario.converge())
-    before = scenario.target.sql(MIRROR)
-    fill(scenario, disk)
-
-    def full() -> bool:
-        write(scenario, rows=500)
-        return says(scenario, "no room left", "free space")()
-
-    wait_for(full, timeouts.FOLLOW)
-    disk.empty()
-    scenario.assert_equal()
-    wait_for(lambda: well(scenario), timeouts.FOLLOW)
-    stop()
-    assert scenario.target.sql(MIRROR) == before, "a full disk is no reason for a new copy"
-
-
-def test_copy_that_does_not_fit(cramped: tuple[Scenario, Disk]) -> None:
-    """It says so, leaves no slot on prod, and begins anew by itself once there is room."""
-    scenario, disk = cramped
-    bulky = "SELECT n, repeat(md5(n::text), 8) AS filler FROM generate_series(1, 100000) AS n"
-    scenario.source.sql(f"CREATE TABLE bulky AS {bulky}", database="airbyte")
-    fill(scenario, disk, but=24 * 1024**2)
-    stop = scenario.run_in_background(scenario.agent())
-    wait_for(says(scenario, "target `core-worker-01`", "no room left"), timeouts.CONVERGE)
-    wait_for(lambda: not scenario.source.sql(SLOTS), timeouts.CONVERGE)
-    disk.empty()
-    wait_for(lambda: well(scenario), timeouts.CONVERGE)
-    scenario.assert_equal()
-    stop()
-
-
-SLOTS = "SELECT FROM pg_replication_slots"
-REFUSED = """
-CREATE FUNCTION on_13(int) RETURNS boolean LANGUAGE sql
-    AS $$ SELECT current_setting('server_version_num')::int < 140000 $$;
-CREATE TABLE refused (a int CHECK (on_13(a)));
-INSERT INTO refused VALUES (1);
-"""
-
-
-def test_copy_that_fails_is_not_tried_without_end(scenario: Scenario) -> None:
-    """The target refuses a table; each attempt would burden prod and the target's disk."""
-    with scenario.source.connect("airbyte") as prod:
-        prod.execute(REFUSED.encode())
-    stop = scenario.run_in_background(scenario.agent())
-
-    def rests() -> bool:
-        state = scenario.state()
-        failed = (state.get("schema") or {}).get("failed_copies", 0)
-        return failed >= 2 and "after a pause" in state["next"]
-
-    wait_for(rests, timeouts.CONVERGE)
-    assert scenario.source.sql(SLOTS) == []
-    scenario.source.sql("DROP TABLE refused", database="airbyte")
-    wait_for(lambda: well(scenario), timeouts.CONVERGE)
-    scenario.assert_equal()
-    stop()
+@pytest.mark.usefixtures("impatient")
+def test_feed_is_paused_while_its_worker_waits_for_a_silent_source(
+    scenario: Scenario, tunnel: Tunnel
+) -> None:
+    """A disabled subscription's worker notices only when it hears from the source."""
+    scenario.run_in_background(scenario.converge())()
+    tunnel.freeze()
+    wait_for(lambda: scenario.target.sql(f"{WORKS} AND received_lsn IS NULL"), timeouts.FOLLOW)
+    follow.disable(scenario.context())
+    assert not scenario.target.sql(WORKS)
 
 
 def test_a_lost_journal_costs_its_history_only(scenario: Scenario) -> None:

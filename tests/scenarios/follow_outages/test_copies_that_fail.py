@@ -1,0 +1,104 @@
+"""A disk that is full, a copy that does not fit or that the target refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.scenarios.follow_outages.seen import MIRROR, says, well, write
+from tests.support import timeouts
+from tests.support.disk import Disk, server_on_a_small_disk
+from tests.support.fix_postgres import PgServer, drop_everything, wait_for
+from tests.support.scenario import Scenario
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[tuple[PgServer, Disk]]:
+    with server_on_a_small_disk(17, "postgres", 160, with_wal=False) as found:
+        yield found
+
+
+@pytest.fixture
+def cramped(scenario: Scenario, small: tuple[PgServer, Disk]) -> Iterator[tuple[Scenario, Disk]]:
+    """Put the target on a small disk of its own."""
+    server, disk = small
+    found = Scenario(scenario.source, server, scenario.folder)
+    found.set_up_target()
+    yield found, disk
+    for stop in found.stops:
+        stop()
+    disk.empty()
+    server.start()
+    drop_everything(server)
+
+
+def fill(scenario: Scenario, disk: Disk, but: int = 0) -> None:
+    """Fill the disk when every block in memory has its place there.
+
+    A checkpoint that finds no place for one of a new database's blocks, or for its own notes,
+    ends the server (PANIC), and its recovery too.
+    """
+    scenario.target.sql("CHECKPOINT")
+    disk.fill(but)
+
+
+def test_disk_of_the_target_is_full(cramped: tuple[Scenario, Disk]) -> None:
+    scenario, disk = cramped
+    stop = scenario.run_in_background(scenario.converge())
+    before = scenario.target.sql(MIRROR)
+    fill(scenario, disk)
+
+    def full() -> bool:
+        write(scenario, rows=500)
+        return says(scenario, "no room left", "free space")()
+
+    wait_for(full, timeouts.FOLLOW)
+    disk.empty()
+    scenario.assert_equal()
+    wait_for(lambda: well(scenario), timeouts.FOLLOW)
+    stop()
+    assert scenario.target.sql(MIRROR) == before, "a full disk is no reason for a new copy"
+
+
+def test_copy_that_does_not_fit(cramped: tuple[Scenario, Disk]) -> None:
+    """It says so, leaves no slot on prod, and begins anew by itself once there is room."""
+    scenario, disk = cramped
+    bulky = "SELECT n, repeat(md5(n::text), 8) AS filler FROM generate_series(1, 100000) AS n"
+    scenario.source.sql(f"CREATE TABLE bulky AS {bulky}", database="airbyte")
+    fill(scenario, disk, but=24 * 1024**2)
+    stop = scenario.run_in_background(scenario.agent())
+    wait_for(says(scenario, "target `core-worker-01`", "no room left"), timeouts.CONVERGE)
+    wait_for(lambda: not scenario.source.sql(SLOTS), timeouts.CONVERGE)
+    disk.empty()
+    wait_for(lambda: well(scenario), timeouts.CONVERGE)
+    scenario.assert_equal()
+    stop()
+
+
+SLOTS = "SELECT FROM pg_replication_slots"
+REFUSED = """
+CREATE FUNCTION on_13(int) RETURNS boolean LANGUAGE sql
+    AS $$ SELECT current_setting('server_version_num')::int < 140000 $$;
+CREATE TABLE refused (a int CHECK (on_13(a)));
+INSERT INTO refused VALUES (1);
+"""
+
+
+def test_copy_that_fails_is_not_tried_without_end(scenario: Scenario) -> None:
+    """The target refuses a table; each attempt would burden prod and the target's disk."""
+    with scenario.source.connect("airbyte") as prod:
+        prod.execute(REFUSED.encode())
+    stop = scenario.run_in_background(scenario.agent())
+
+    def rests() -> bool:
+        state = scenario.state()
+        failed = (state.get("schema") or {}).get("failed_copies", 0)
+        return failed >= 2 and "after a pause" in state["next"]
+
+    wait_for(rests, timeouts.CONVERGE)
+    assert scenario.source.sql(SLOTS) == []
+    scenario.source.sql("DROP TABLE refused", database="airbyte")
+    wait_for(lambda: well(scenario), timeouts.CONVERGE)
+    scenario.assert_equal()
+    stop()
