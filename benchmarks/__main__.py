@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 @app.command()
 def main(  # noqa: PLR0913 - each is an option
-    sizes: Annotated[str, typer.Option(help="gigabytes, with commas; 8 takes an hour")] = "0.1,0.5",
+    sizes: Annotated[str, typer.Option(help="gigabytes, with commas; none: no copies")] = "0.1,0.5",
     runs: Annotated[int, typer.Option(min=1, help="of every method, interleaved")] = 3,
     only: Annotated[list[str] | None, typer.Option(help="this method (repeatable)")] = None,
     shapes: Annotated[str, typer.Option(help="many, one, or both")] = ",".join(dataset.SHAPES),
@@ -55,7 +55,8 @@ def main(  # noqa: PLR0913 - each is an option
         results = Results(**json.loads((out / "results.json").read_text()))
     if seconds:
         follow(results, seconds)
-    for size in (float(text) for text in sizes.split(",")):
+        save(results, out)
+    for size in (float(text) for text in sizes.split(",") if text):
         for shape in shapes.split(","):
             measure(results, size, shape, wanted, out)
             save(results, out)
@@ -124,6 +125,7 @@ def follow(results: Results, seconds: float) -> None:
     """Measure lag at each rate, and what the feed costs the writer."""
     with world(0.1, "many", results) as found:
         following.follow(found.config)
+        results.lags.clear()
         for rate in RATES:
             lag = following.lag_at(found, rate, seconds)
             results.lags.append(asdict(lag))

@@ -43,6 +43,8 @@ CREATE TRIGGER stamp AFTER INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION stamp();
 ALTER TABLE jobs ENABLE REPLICA TRIGGER stamp;
 TRUNCATE arrived;
 """
+UNSTAMPED = "DROP TRIGGER IF EXISTS stamp ON jobs"
+"""What tells when a row arrives is no part of a feed, and its work shares the writers' cores."""
 COMMITTED = """
 SELECT id, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 FROM jobs
 WHERE id = ANY(%s)
@@ -145,6 +147,7 @@ def judge(
 
 def slowdown(world: World, rate: float, pairs: int) -> dict[str, list[float]]:
     """Return the median milliseconds of a write, with the feed attached and without, in pairs."""
+    world.target.run(UNSTAMPED, ours.MIRROR)
     found: dict[str, list[float]] = {"attached": [], "detached": []}
     for number in range(pairs):
         order: Sequence[str] = ("attached", "detached") if number % 2 else ("detached", "attached")

@@ -170,8 +170,7 @@ def _cpu(runs: Sequence[Sequence[float]]) -> str:
     if not runs:
         return "-"
     parts = [f"{median(part):.1f}" for part in zip(*runs, strict=True)]
-    told = f" ({' + '.join(parts)})" if len(parts) > 1 else ""
-    return f"{median([sum(run) for run in runs]):.1f}{told}"
+    return f"{median([sum(run) for run in runs]):.1f} ({' + '.join(parts)})"
 
 
 def _following(results: Results) -> list[str]:
