@@ -21,7 +21,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from benchmarks import dataset, following, methods, ours_setup, report
+from benchmarks import dataset, following, methods, ours_setup, report, slowdown
 from benchmarks.methods import METHODS, Unavailable, World
 from benchmarks.report import Results
 from benchmarks.servers import server
@@ -130,7 +130,7 @@ def follow(results: Results, seconds: float) -> None:
             lag = following.lag_at(found, rate, seconds)
             results.lags.append(asdict(lag))
             log.info("lag", **asdict(lag))
-        results.slowdown = following.slowdown(found, 300, PAIRS)
+        results.slowdown = slowdown.slowdown(found, 300, PAIRS)
 
 
 def machine() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Lag at fixed rates of writes, and what a feed costs the writer.
+"""Lag at fixed rates of writes.
 
 Writers keep to a schedule (open loop): a stalled write makes the next ones late, and is counted.
 Arrival is stamped on the mirror by a trigger, the commit by prod's server (track_commit_timestamp),
@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
 
 from benchmarks import ours
 from benchmarks.methods import World
@@ -26,8 +24,6 @@ from db_migration.postgres import until
 
 WRITERS = 4
 DRAIN_SECONDS = 60.0
-SLOWDOWN_SECONDS = 3.0
-"""Of one measurement: a pair of them is over before the machine's mood changes."""
 INSERT = (
     "INSERT INTO jobs (config_type, scope, config, status, created_at) VALUES "
     "('sync', 'benchmark', '{\"attempt\": 1}', 'running', now()) RETURNING id"
@@ -43,8 +39,6 @@ CREATE TRIGGER stamp AFTER INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION stamp();
 ALTER TABLE jobs ENABLE REPLICA TRIGGER stamp;
 TRUNCATE arrived;
 """
-UNSTAMPED = "DROP TRIGGER IF EXISTS stamp ON jobs"
-"""What tells when a row arrives is no part of a feed, and its work shares the writers' cores."""
 COMMITTED = """
 SELECT id, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 FROM jobs
 WHERE id = ANY(%s)
@@ -143,41 +137,3 @@ def judge(
         most=max(lags),
         missing=len(written.acknowledged) - len(lags),
     )
-
-
-def slowdown(world: World, rate: float, pairs: int) -> dict[str, list[float]]:
-    """Return the median milliseconds of a write, with the feed attached and without, in pairs."""
-    world.target.run(UNSTAMPED, ours.MIRROR)
-    found: dict[str, list[float]] = {"attached": [], "detached": []}
-    for number in range(pairs):
-        order: Sequence[str] = ("attached", "detached") if number % 2 else ("detached", "attached")
-        for how in order:
-            with _feed(world, on=how == "attached"):
-                written = write(world.source.dsn(world.database), rate, SLOWDOWN_SECONDS)
-            found[how].append(percentile(written.took, 0.5) * 1000)
-    return found
-
-
-@contextmanager
-def _feed(world: World, *, on: bool) -> Iterator[None]:
-    """Have the subscription enabled or not, and leave it enabled and level with prod."""
-    alter = sql.SQL("ALTER SUBSCRIPTION {} {}")
-    name = sql.Identifier(ours.SLOT)
-    with world.target.connect(ours.MIRROR) as connection:
-        if not on:
-            connection.execute(alter.format(name, sql.SQL("DISABLE")))
-            _until(world, "NOT bool_or(active)", "the feed's slot is in use")
-        try:
-            yield
-        finally:
-            connection.execute(alter.format(name, sql.SQL("ENABLE")))
-            # What was written meanwhile is not to be carried while the next writes are timed.
-            lsn = world.source.value("SELECT pg_current_wal_lsn()")
-            level = f"bool_and(active AND confirmed_flush_lsn >= '{lsn}')"
-            _until(world, level, "the feed does not catch up")
-
-
-def _until(world: World, condition: str, otherwise: str) -> None:
-    query = f"SELECT {condition} FROM pg_replication_slots"  # noqa: S608 - our own conditions
-    if not until(lambda: world.source.value(query) is True, DRAIN_SECONDS):
-        raise TimeoutError(otherwise)
