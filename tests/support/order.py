@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LAB = "lab"
 INTEGRATION = PurePath("tests/integration")
-WITHOUT_LAB = (INTEGRATION / "engine", INTEGRATION / "docs")
+WITHOUT_LAB = tuple(INTEGRATION / folder for folder in ("engine", "docs", "stagectl"))
 SCENARIOS = PurePath("tests/scenarios")
 
 
