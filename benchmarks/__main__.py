@@ -38,7 +38,9 @@ log = structlog.get_logger()
 
 @app.command()
 def main(  # noqa: PLR0913 - each is an option
-    sizes: Annotated[str, typer.Option(help="gigabytes, with commas; none: no copies")] = "0.1,0.5",
+    sizes: Annotated[
+        str, typer.Option(help="gigabytes (8: an hour), with commas; may be empty")
+    ] = "0.1,0.5",
     runs: Annotated[int, typer.Option(min=1, help="of every method, interleaved")] = 3,
     only: Annotated[list[str] | None, typer.Option(help="this method (repeatable)")] = None,
     shapes: Annotated[str, typer.Option(help="many, one, or both")] = ",".join(dataset.SHAPES),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,14 @@ from db_migration.verification import report
 ConfigPath = Annotated[Path, typer.Option("--config", help="Configuration file (JSON).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 DEFAULT = configuration.DEFAULT_PATH
+
+
+def stop_by_signal() -> threading.Event:
+    """Return what SIGTERM and SIGINT set from now on, instead of ending the process."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 @contextmanager

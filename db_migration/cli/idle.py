@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-
 from db_migration import config as configuration
-from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported, stop_by_signal
 from db_migration.config import Config
 
 
@@ -22,8 +19,6 @@ def idle_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
 
 def idle(loaded: Config) -> None:
     """Wait until SIGTERM, or until the configuration has changed."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_by_signal()
     while not stop.wait(loaded.poll_seconds) and not loaded.outdated():
         continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 
 import structlog
@@ -13,7 +12,7 @@ from db_migration import log
 from db_migration.agent.agent import Agent
 from db_migration.cli import idle as cli_idle
 from db_migration.cli import rehearse as cli_rehearse
-from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported, stop_by_signal
 from db_migration.config import Config
 from db_migration.context import context_of
 from db_migration.errors import ExitCode
@@ -38,9 +37,7 @@ def run_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
         if not loaded.feeds:
             cli_idle.idle(loaded)
             return
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        stop = stop_by_signal()
         if not run(loaded, stop):
             raise typer.Exit(ExitCode.UNEXPECTED)
 

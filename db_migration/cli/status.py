@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from typing import Annotated
 
 import typer
@@ -11,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from db_migration import config as configuration
-from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported, stop_by_signal
 from db_migration.config import Config
 from db_migration.context import Context
 from db_migration.errors import DeadlinePassedError
@@ -64,9 +62,7 @@ def status_command(  # noqa: PLR0913 - each is an option
 
 def _watch(config: Config, every: float, *, as_json: bool) -> None:
     """Look until SIGINT or SIGTERM; on a terminal in place."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_by_signal()
     console = Console(highlight=False)
     if as_json or not console.is_terminal:
         while True:

@@ -14,7 +14,7 @@ from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
-from db_migration.following import marks, prepare
+from db_migration.following import marks, prepare, worker
 from db_migration.postgres import (
     CONNECT_TIMEOUT_SECONDS,
     Connection,
@@ -28,9 +28,7 @@ from db_migration.postgres import (
     value,
 )
 from db_migration.seeding import dump
-from db_migration.sides import promotion
 
-WORKER_DEADLINE_SECONDS = 20
 REFRESH_DEADLINE_SECONDS = 60
 
 
@@ -54,7 +52,7 @@ def drop_slots(context: Context, connection: Connection) -> None:
     if found[1] is not None:
         run(connection, "SELECT pg_terminate_backend(%s)", (found[1],))
     active = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
-    until(lambda: not value(connection, active, name), WORKER_DEADLINE_SECONDS)
+    until(lambda: not value(connection, active, name), worker.DEADLINE_SECONDS)
     run(connection, "SELECT pg_drop_replication_slot(%s)", name)
 
 
@@ -147,9 +145,8 @@ def reconnect(context: Context) -> None:
         hush(connection)
         name, where = sql.Identifier(context.feed.slot), sql.Literal(conninfo(context))
         run(connection, change.format(name, where))
-        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE subname = %s"
-        run(connection, end, (context.feed.slot,))
-        until(lambda: hears(context, connection), WORKER_DEADLINE_SECONDS)
+        worker.end(connection, context.feed.slot)
+        worker.until_heard(connection, context.feed.slot)
 
 
 def _can_not_subscribe(context: Context, error: psycopg.Error) -> BlockedError:
@@ -169,7 +166,7 @@ def enable(context: Context) -> None:
     """Start following, and wait until the worker has heard from the source."""
     with context.mirror.connect() as connection:
         run(connection, _alter(context, "ENABLE"))
-        until(lambda: hears(context, connection), WORKER_DEADLINE_SECONDS)
+        worker.until_heard(connection, context.feed.slot)
 
 
 @effect(Effect.DISABLE_SUBSCRIPTION)
@@ -177,7 +174,7 @@ def disable(context: Context) -> None:
     """Stop following, and wait until the worker is gone."""
     with context.mirror.connect() as connection:
         run(connection, _alter(context, "DISABLE"))
-        promotion.until_no_worker(connection, context.feed.slot)
+        worker.until_gone(connection, context.feed.slot)
 
 
 def _alter(context: Context, how: str) -> sql.Composed:
@@ -185,12 +182,6 @@ def _alter(context: Context, how: str) -> sql.Composed:
         sql.Identifier(context.feed.slot),
         sql.SQL(how),
     )
-
-
-def hears(context: Context, connection: Connection) -> bool:
-    """Tell whether a worker of our subscription has had a message from its source."""
-    query = "SELECT FROM pg_stat_subscription WHERE subname = %s AND received_lsn IS NOT NULL"
-    return row(connection, query, (context.feed.slot,)) is not None
 
 
 @effect(Effect.DROP_SUBSCRIPTION)

@@ -11,7 +11,7 @@ from psycopg import sql
 from db_migration.config import PUBLICATION, Config, ServerConfig, slot_name
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
-from db_migration.following import marks, sequences
+from db_migration.following import marks, sequences, worker
 from db_migration.postgres import (
     Connection,
     atomically,
@@ -24,8 +24,6 @@ from db_migration.postgres import (
 )
 from db_migration.sides import fences, servers
 
-WORKER_SECONDS = 2
-WORKER_DEADLINE_SECONDS = 20
 EMPTY_DEADLINE_SECONDS = 10
 MARGIN = 1000
 
@@ -103,27 +101,9 @@ def let_go(server: ServerConfig) -> None:
             return
         name = sql.Identifier(subscription)
         run(connection, sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(name))
-        until_no_worker(connection, subscription)
+        worker.until_gone(connection, subscription)
         run(connection, sql.SQL("ALTER SUBSCRIPTION {} SET (slot_name = NONE)").format(name))
         run(connection, sql.SQL("DROP SUBSCRIPTION {}").format(name))
-
-
-def until_no_worker(connection: Connection, subscription: str) -> None:
-    """Wait for a disabled subscription's worker to end.
-
-    One that waits for a source that is silent, or dead in the middle of a transaction, is ended.
-    """
-    works = "SELECT pid FROM pg_stat_subscription WHERE subname = %s AND pid IS NOT NULL"
-    if until(lambda: row(connection, works, (subscription,)) is None, WORKER_SECONDS):
-        return
-    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE subname = %s"
-    run(connection, end, (subscription,))
-    if not until(lambda: row(connection, works, (subscription,)) is None, WORKER_DEADLINE_SECONDS):
-        raise BlockedError(
-            found=f"a worker still runs {WORKER_DEADLINE_SECONDS} s after DISABLE",
-            needed="a mirror that nobody writes to",
-            way_out="end its process (pg_stat_subscription on the server), then repeat",
-        )
 
 
 @effect(Effect.SET_SEQUENCES)

@@ -1,0 +1,38 @@
+"""The process on the target that applies a subscription's changes: waited for, and ended."""
+
+from __future__ import annotations
+
+from db_migration.errors import BlockedError
+from db_migration.postgres import Connection, row, run, until
+
+PATIENCE_SECONDS = 2
+DEADLINE_SECONDS = 20
+
+
+def end(connection: Connection, subscription: str) -> None:
+    """End the worker; an enabled subscription gets another one."""
+    query = "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE subname = %s"
+    run(connection, query, (subscription,))
+
+
+def until_heard(connection: Connection, subscription: str) -> None:
+    """Wait until the worker has had a message from its source, or for as long as it may take."""
+    hears = "SELECT FROM pg_stat_subscription WHERE subname = %s AND received_lsn IS NOT NULL"
+    until(lambda: row(connection, hears, (subscription,)) is not None, DEADLINE_SECONDS)
+
+
+def until_gone(connection: Connection, subscription: str) -> None:
+    """Wait for a disabled subscription's worker to end.
+
+    One that waits for a source that is silent, or dead in the middle of a transaction, is ended.
+    """
+    works = "SELECT pid FROM pg_stat_subscription WHERE subname = %s AND pid IS NOT NULL"
+    if until(lambda: row(connection, works, (subscription,)) is None, PATIENCE_SECONDS):
+        return
+    end(connection, subscription)
+    if not until(lambda: row(connection, works, (subscription,)) is None, DEADLINE_SECONDS):
+        raise BlockedError(
+            found=f"a worker still runs {DEADLINE_SECONDS} s after DISABLE",
+            needed="a mirror that nobody writes to",
+            way_out="end its process (pg_stat_subscription on the server), then repeat",
+        )
