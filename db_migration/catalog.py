@@ -139,24 +139,24 @@ def sequences(connection: Connection) -> list[Sequence]:
         ORDER BY 1, 2
         """,
     )
-    listed = [(Sequence(*item[:-1]), item[-1]) for item in found]
-    return [
-        _not_called(connection, each) if selected and each.last_value is None else each
-        for each, selected in listed
-    ]
+    listed = [Sequence(*item[:-1]) for item in found]
+    silent = [n for n, each in enumerate(listed) if found[n][-1] and each.last_value is None]
+    for place, following in _following(connection, [(n, listed[n]) for n in silent]):
+        each = listed[place]
+        if following != each.start:
+            listed[place] = replace(each, last_value=following - each.increment)
+    return listed
 
 
-def _not_called(connection: Connection, unused: Sequence) -> Sequence:
-    """Return the sequence as if the number before its next one had been used.
+def _following(connection: Connection, silent: list[tuple[int, Sequence]]) -> list[tuple[int, int]]:
+    """Return the next number of each sequence, behind the number it was given.
 
     `setval(…, false)` and RESTART WITH say which number is next, and `pg_sequences` hides it; one
     that begins where it was made to begin stays unused.
     """
-    name = sql.Identifier(unused.schema, unused.name)
-    following = value(connection, sql.SQL("SELECT last_value FROM {}").format(name))
-    return replace(
-        unused, last_value=None if following == unused.start else following - unused.increment
-    )
+    each = sql.SQL("SELECT {}::int, last_value FROM {}")
+    asked = [each.format(place, sql.Identifier(one.schema, one.name)) for place, one in silent]
+    return rows(connection, sql.SQL(" UNION ALL ").join(asked)) if asked else []
 
 
 def definitions(connection: Connection) -> dict[str, list[str]]:
