@@ -27,6 +27,8 @@ class Intent:
 
     released: bool = False
     restarting_source: bool = False
+    prepared: bool = False
+    """Whether the feed's role has been made on the source since the last `prepare`."""
     reader_stopped: bool = False
     cutting_over: bool = False
 
@@ -59,6 +61,7 @@ class Source:
     wal_level_configured: str
     wal_level_fixed: bool = False
     role_ready: bool = False
+    role_exists: bool = True
     wal_bounded: bool = True
     """Whether the server itself gives up a slot before its WAL fills the disk."""
     publication: bool = False

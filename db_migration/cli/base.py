@@ -32,6 +32,12 @@ def stop_by_signal() -> threading.Event:
     return stop
 
 
+def say_error(text: str) -> None:
+    """Print an error for people, without secrets."""
+    said = secrecy.mask(f"error: {text}")
+    Console(stderr=True, highlight=False).print(said, markup=False, soft_wrap=True)
+
+
 @contextmanager
 def reported(as_json: bool) -> Iterator[None]:
     """Turn an error into its three parts and its exit code.
@@ -44,14 +50,11 @@ def reported(as_json: bool) -> Iterator[None]:
     except MigrationError as error:
         if as_json and not isinstance(error, DeadlinePassedError | DifferenceFoundError):
             report.print_json({"error": error_text.error_dict(error)})
-        said = secrecy.mask(f"error: {error}")
-        Console(stderr=True, highlight=False).print(said, markup=False, soft_wrap=True)
+        say_error(str(error))
         raise typer.Exit(error.exit_code) from None
     except psycopg.Error as error:
         found = error_text.error_dict(error)
         if as_json:
             report.print_json({"error": found})
-        Console(stderr=True, highlight=False).print(
-            f"error: {found['found']}", markup=False, soft_wrap=True
-        )
+        say_error(found["found"])
         raise typer.Exit(ExitCode.UNEXPECTED) from None

@@ -17,7 +17,7 @@ from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, UnreachableError
-from db_migration.following import grants, notes
+from db_migration.following import grants, notes, settings
 from db_migration.journal import Journal
 from db_migration.postgres import Connection, hush, run, until, value
 from db_migration.snapshots import plan as snapshot_plan
@@ -38,8 +38,16 @@ SOURCE_STEPS = frozenset(
 RESTART_DEADLINE_SECONDS = 120
 RELOAD_DEADLINE_SECONDS = 10
 RESTART_SOURCE = "restart_source"
+PREPARED = "prepared"
+"""The source was made fit, so where nothing of ours is left there, somebody has released it."""
 LOCK_BRIEFLY = "SET lock_timeout = '300ms'"
 """Shorter than `deadlock_timeout` (1 s): in a circle of locks it is always us who step back."""
+
+
+def prepare_role(context: Context, journal: Journal) -> None:
+    """Make the feed's role, and remember it where `release` with the target gone does not reach."""
+    create_role(context)
+    journal.intend(PREPARED, on=True)
 
 
 @effect(Effect.CREATE_ROLE)
@@ -104,11 +112,8 @@ def bound_wal(context: Context) -> None:
     """
     megabytes = context.feed.max_retained_wal_bytes // 1024**2
     with context.owner.connect() as connection:
-        was = value(connection, "SHOW max_slot_wal_keep_size")
-        notes.keep(context, connection, wal_bound_was=was)
-        size = sql.Literal(f"{megabytes}MB")
-        run(connection, sql.SQL("ALTER SYSTEM SET max_slot_wal_keep_size = {}").format(size))
-    reload(context, "max_slot_wal_keep_size", lambda setting: setting != "-1")
+        settings.change(context, connection, settings.WAL_BOUND, f"{megabytes}MB")
+    reload(context, settings.WAL_BOUND, lambda setting: setting != "-1")
 
 
 def reload(context: Context, setting: str, wanted: Callable[[str], bool]) -> None:
@@ -122,8 +127,7 @@ def reload(context: Context, setting: str, wanted: Callable[[str], bool]) -> Non
 def set_wal_level(context: Context) -> None:
     """Set `wal_level = logical`; it counts from the next restart on."""
     with context.owner.connect() as connection:
-        notes.keep(context, connection, wal_level_was=value(connection, "SHOW wal_level"))
-        run(connection, "ALTER SYSTEM SET wal_level = 'logical'")
+        settings.change(context, connection, settings.WAL_LEVEL, "logical")
 
 
 def restart_source(context: Context, journal: Journal) -> None:

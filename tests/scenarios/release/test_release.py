@@ -80,6 +80,17 @@ def test_agent_stays_away_until_prepare(scenario: Scenario) -> None:
     scenario.assert_equal()
 
 
+def test_audit_trail_says_who_released_what(scenario: Scenario) -> None:
+    scenario.converge()
+    done = scenario.cli("release", DB_MIGRATION_OPERATOR="bob")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(scenario.cli("history", "--json").stdout)["feeds"][0]["events"]
+    end, start = [event for event in told if event["step"] == "release"]
+    assert (start["phase"], end["phase"]) == ("started", "done")
+    assert start["who"].startswith("bob: release on ")
+    assert "replication slot `airbyte_migration_core_worker_01`" in start["evidence"]
+
+
 def test_works_with_the_target_gone(scenario: Scenario) -> None:
     scenario.converge()
     scenario.target.kill()
