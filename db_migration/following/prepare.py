@@ -104,11 +104,29 @@ def bound_wal(context: Context) -> None:
     """
     megabytes = context.feed.max_retained_wal_bytes // 1024**2
     with context.owner.connect() as connection:
+        _refuse_to_end_slots(context, connection)
         was = value(connection, "SHOW max_slot_wal_keep_size")
         notes.keep(context, connection, wal_bound_was=was)
         size = sql.Literal(f"{megabytes}MB")
         run(connection, sql.SQL("ALTER SYSTEM SET max_slot_wal_keep_size = {}").format(size))
     reload(context, "max_slot_wal_keep_size", lambda setting: setting != "-1")
+
+
+def _refuse_to_end_slots(context: Context, connection: Connection) -> None:
+    """Raise BlockedError if the bound would end somebody else's slot: it holds for every slot."""
+    bound = context.feed.max_retained_wal_bytes
+    found = connection.execute(catalog.OTHER_SLOTS, {"slot": context.feed.slot}).fetchone()
+    beyond = {name: kept for name, kept in (found or ({},))[0].items() if kept > bound}
+    if beyond:
+        listed = (f"slot `{name}` keeps {kept} bytes" for name, kept in sorted(beyond.items()))
+        raise BlockedError(
+            found=f"somebody else's {', '.join(listed)}; the bound would end it",
+            needed=f"no other slot that keeps more than {bound} bytes (`max_retained_wal_bytes`), "
+            "which the server is to bound every slot to",
+            way_out="let its consumer catch up, drop it if nobody needs it, or set "
+            "max_slot_wal_keep_size on the source as that slot needs it; this is tried again by "
+            "itself",
+        )
 
 
 def reload(context: Context, setting: str, wanted: Callable[[str], bool]) -> None:

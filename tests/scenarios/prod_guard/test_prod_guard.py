@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 
+from db_migration.preflight import preflight
+from db_migration.preflight.checklist import Result
 from tests.support import timeouts
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import SLOT, Scenario
@@ -74,6 +76,27 @@ def test_a_slot_whose_agent_is_gone_does_not_fill_prods_disk(frugal: Scenario) -
     assert seeds[0]["evidence"] is None
     begun = [e for e in scenario.journal().history(99) if e["step"] == "drop_subscription"]
     assert begun[-1]["evidence"]["source"]["slot"]["lost"] is True
+
+
+def test_a_slot_of_somebody_else_is_not_ended_by_our_bound(frugal: Scenario) -> None:
+    """`max_slot_wal_keep_size` holds for every slot of the server, not for ours alone."""
+    scenario = frugal
+    scenario.settings["feeds.0.max_retained_wal_bytes"] = OWN
+    scenario.source.sql("SELECT pg_create_physical_replication_slot('their_standby', true)")
+    write_wal(scenario)
+    checks = {check.id: check for check in preflight.preflight(scenario.context())}
+    assert checks["source.other_slots"].result is Result.FAIL
+    assert "`their_standby` keeps" in checks["source.other_slots"].found
+    refused = scenario.cli("prepare")
+    assert refused.returncode == 3
+    assert "slot `their_standby` keeps" in refused.stderr
+    write_wal(scenario)
+    status = "SELECT wal_status IN ('reserved', 'extended') FROM pg_replication_slots"
+    assert scenario.source.sql(status) == [(True,)]
+
+    scenario.source.sql("SELECT pg_drop_replication_slot('their_standby')")
+    assert scenario.cli("prepare").returncode == 0
+    assert scenario.source.sql("SHOW max_slot_wal_keep_size") == [("64MB",)]
 
 
 SEEDED = ("seed", "done")
