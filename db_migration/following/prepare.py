@@ -6,6 +6,7 @@ What was there before is noted on the role before it is changed, so that `releas
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import psycopg
 from psycopg import sql
@@ -17,7 +18,7 @@ from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, UnreachableError
-from db_migration.following import grants, notes
+from db_migration.following import grants, identity, notes
 from db_migration.journal import Journal
 from db_migration.postgres import Connection, hush, run, until, value
 from db_migration.snapshots import plan as snapshot_plan
@@ -40,6 +41,9 @@ RELOAD_DEADLINE_SECONDS = 10
 RESTART_SOURCE = "restart_source"
 LOCK_BRIEFLY = "SET lock_timeout = '300ms'"
 """Shorter than `deadlock_timeout` (1 s): in a circle of locks it is always us who step back."""
+
+IDENTITY_SECONDS, IDENTITY_EVERY = 1.0, 0.1
+"""For how long a table is tried at one turn, and how often; then it is the next turn's."""
 
 
 @effect(Effect.CREATE_ROLE)
@@ -229,11 +233,16 @@ def _publish(context: Context, only: set[str] | None) -> None:
                     add = sql.SQL("ALTER PUBLICATION {} ADD TABLE ONLY {}")
                     run(connection, add.format(publication, name))
     except psycopg.errors.LockNotAvailable:
-        raise BlockedError(
-            found="a table of the source is held by a long transaction",
-            needed="a moment in which replica identities can be set (a short exclusive lock)",
-            way_out="nothing to do: this is tried again by itself; prod never waits for it",
-        ) from None
+        raise _held() from None
+
+
+def _held(table: str = "a table of the source") -> BlockedError:
+    return BlockedError(
+        found=f"{table} is held by a long transaction",
+        needed="a moment in which replica identities can be set (a short exclusive lock)",
+        way_out="nothing to do: this is tried again by itself, when no such transaction is seen; "
+        f"prod's statements wait {identity.LONGEST_WAIT_MS} ms for a try at most",
+    )
 
 
 def _give_identity(context: Context, connection: Connection, tables: list[catalog.Table]) -> None:
@@ -255,4 +264,6 @@ def _give_identity(context: Context, connection: Connection, tables: list[catalo
 def _set_full(connection: Connection, tables: list[catalog.Table]) -> None:
     for table in tables:
         name = sql.Identifier(table.schema, table.name)
-        run(connection, sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(name))
+        full = partial(identity.change, connection, name, "FULL")
+        if not until(full, IDENTITY_SECONDS, every=IDENTITY_EVERY):
+            raise _held(table.full_name)
