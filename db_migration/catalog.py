@@ -270,3 +270,12 @@ def wal_bounded(connection: Connection) -> bool:
             """,
         )
     )
+
+
+OTHER_SLOTS = """
+SELECT coalesce(jsonb_object_agg(slot_name, coalesce(
+    pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint), '{}')
+FROM pg_replication_slots
+WHERE slot_name <> %(slot)s AND wal_status IS DISTINCT FROM 'lost'
+"""
+"""The slots that are not `slot`, each with the bytes of WAL that it keeps; lost ones left out."""

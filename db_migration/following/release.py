@@ -6,16 +6,16 @@ What was there before stands in the comment of the feed's role, so it is known w
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
-import psycopg
 from psycopg import sql
 
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, MigrationError
-from db_migration.following import feed_role, follow, marks, notes, settings
+from db_migration.following import feed_role, follow, identity, marks, notes, settings
 from db_migration.following.feed_role import Trace
 from db_migration.following.prepare import LOCK_BRIEFLY
 from db_migration.journal import Journal
@@ -219,15 +219,7 @@ def drop_publication(context: Context) -> None:
 
 
 def _put_back(connection: Connection, found: notes.Identity, table: sql.Identifier) -> None:
-    change = sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(table, sql.SQL(found.was))
-
-    def changed() -> bool:
-        try:
-            run(connection, change)
-        except psycopg.errors.LockNotAvailable:
-            return False
-        return True
-
+    changed = partial(identity.change, connection, table, found.was)
     if not until(changed, LOCK_DEADLINE_SECONDS, every=0.5):
         raise BlockedError(
             found=f"{found.name} is held by a long transaction",

@@ -76,6 +76,9 @@ class SourceFacts:
     ending_sequences: list[str] | None = None
     long_transactions: list[str] | None = None
     prepared_transactions: int | None = None
+    max_wal_size: int | None = None
+    other_slots: Mapping[str, int] | None = None
+    """Bytes of WAL that each slot but ours keeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +187,8 @@ SOURCE: dict[str, str] = {
     "ending_sequences": f"SELECT array({_ENDING})",
     "long_transactions": _LONG,
     "prepared_transactions": "SELECT count(*) FROM pg_prepared_xacts",
+    "max_wal_size": "SELECT pg_size_bytes(current_setting('max_wal_size'))",
+    "other_slots": catalog.OTHER_SLOTS,
 }
 
 TARGET: dict[str, str] = {

@@ -183,6 +183,18 @@ def test_a_role_that_sees_no_sessions_does_not_call_them_short(
     assert facts.long_transactions is None
 
 
+def test_a_right_is_not_called_lacking_because_all_connections_are_taken(
+    scenario: Scenario,
+) -> None:
+    """`source.password` is tried with a second connection, beside the one that asks."""
+    scenario.owned_by("app", "CREATEROLE CONNECTION LIMIT 1")
+    check = checked(scenario)["source.password"]
+    assert check.result is Result.FAIL
+    assert "too many connections for role" in check.found
+    assert "CONNECTION LIMIT" in check.way_out
+    assert "pg_hba.conf" not in check.way_out
+
+
 @pytest.mark.parametrize("there", [False, True])
 @pytest.mark.parametrize(("mode", "said"), [("logical", "must be superuser"), ("snapshot", None)])
 def test_the_role_is_made_or_completed_as_the_mode_needs_it(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import psycopg
+import pytest
+
 from tests.support.scenario import Scenario
 
 STATE = {
@@ -106,3 +109,17 @@ def test_role_that_was_there_before_is_kept(scenario: Scenario) -> None:
     assert scenario.cli("release").returncode == 0
     assert footprint(scenario)["roles"] == [("airbyte_migration",), ("docker",)]
     assert footprint(scenario)["default grants"] == []
+
+
+def test_an_owner_without_superuser_takes_away_the_role_that_he_made(scenario: Scenario) -> None:
+    """Neither is he a member of the role, whose session is open; snapshot mode needs no more."""
+    scenario.owned_by("app", "CREATEROLE")
+    scenario.settings["feeds.0.mode"] = "snapshot"
+    before = footprint(scenario)
+    assert scenario.cli("prepare").returncode == 0
+    assert footprint(scenario) != before
+    with scenario.context().reader.connect() as session:
+        assert scenario.cli("release").returncode == 0
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT 1")
+    assert footprint(scenario) == before

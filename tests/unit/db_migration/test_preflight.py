@@ -55,6 +55,8 @@ SOURCE = SourceFacts(
     ending_sequences=EMPTY,
     long_transactions=EMPTY,
     prepared_transactions=0,
+    max_wal_size=GIB,
+    other_slots={},
 )
 ALLOWED = Allowed(
     mode=Mode.LOGICAL,
@@ -118,8 +120,6 @@ def test_nothing_is_amiss_with_what_is_as_it_should_be() -> None:
         ({"wal_level": "replica"}, "source.wal_level", Result.FAIL),
         ({"slots_free": 1}, "source.max_replication_slots", Result.FAIL),
         ({"senders_free": None}, "source.max_wal_senders", Result.WARNING),
-        ({"wal_bound": -1}, "source.wal_bound", Result.PASS),  # `prepare` sets it
-        ({"wal_bound": -1, "can_bound": False}, "source.wal_bound", Result.WARNING),
         ({"unlogged": ["public.a"]}, "source.unlogged", Result.FAIL),
         ({"unlogged": None}, "source.unlogged", Result.WARNING),
         ({"odd_types": ["public.a.b oid"]}, "source.odd_types", Result.WARNING),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import psycopg
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from db_migration.agent import state
 from db_migration.config import HostControlConfig
 from db_migration.effects import Effect
 from db_migration.following import marks
+from db_migration.postgres import crowded
 from db_migration.reporting import error_text, status
 from db_migration.seeding import dump
 from db_migration.sides.hosts import SshHostControl, deadline
@@ -98,3 +100,19 @@ def test_effects_have_names_of_their_own() -> None:
 
 def test_starting_an_airbyte_may_take_as_long_as_helm_may() -> None:
     assert deadline("start airbyte") > 3600 > deadline("stop database")
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ("FATAL:  sorry, too many clients already", True),
+        ("FATAL:  remaining connection slots are reserved for non-replication superuser", True),
+        ('FATAL:  remaining connection slots are reserved for roles with the "SUPERUSER"', True),
+        ('FATAL:  too many connections for role "docker"', True),
+        ('FATAL:  too many connections for database "airbyte"', True),
+        ('FATAL:  password authentication failed for user "docker"', False),
+        ("connection refused", False),
+    ],
+)
+def test_who_finds_all_connections_taken_is_told_so(said: str, *, taken: bool) -> None:
+    assert crowded(said) is taken
