@@ -16,7 +16,7 @@ SHOWN = frozenset(
     {
         *("name", "state", "mode", "mode_why", "verified", "lag", "lag_seen", "slot"),
         *("subscription", "working_database", "sequences_ahead", "next", "error", "live"),
-        *("age_seconds", "snapshot", "schema"),
+        *("age_seconds", "silent", "snapshot", "schema"),
     }
 )
 """Keys that have a place of their own; every other one is shown as it is."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import psycopg
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +92,30 @@ def test_goals_are_reached_only_by_what_was_proven() -> None:
     ]
     feed.update(state="following", verified={"equal": False}, working_database={})
     assert status.reached([feed], list(status.GOALS)) == ["a: verified"]
+
+
+@pytest.mark.parametrize(
+    ("age", "at_a_step", "state", "missing"),
+    [
+        (61.0, False, "following", []),
+        (63.0, False, "broken", ["a: following", "a: verified", "a: working"]),
+        (7200.0, True, "following", []),
+    ],
+    ids=["fresh", "silent", "at a long step"],
+)
+def test_a_dead_agents_last_words_hold_no_longer(
+    age: float, at_a_step: bool, state: str, missing: list[str]
+) -> None:
+    said = {**status.unknown("a", None), "state": "following", "lag": {"seconds": 0.004}}
+    said.update(verified={"equal": True}, working_database={})
+    journal = MagicMock(state=lambda: (said, age), is_held=lambda: at_a_step)
+    feed = status.last(journal, "a", poll_seconds=2)
+    assert (feed["state"], feed["age_seconds"]) == (state, age)
+    assert status.reached([feed], list(status.GOALS)) == missing
+    if missing:
+        assert feed["lag"] is None
+        assert feed["error"]["found"] == "the agent has said nothing for 63 s"
+        assert "docker logs db-migration" in feed["error"]["way_out"]
 
 
 def test_effects_have_names_of_their_own() -> None:
