@@ -237,7 +237,7 @@ class Agent:
     def _save(self, state: dict[str, Any]) -> None:
         """Keep the state for `status`; without the target there is nowhere to keep it."""
         lag = state.get("lag")
-        if isinstance(lag, dict):
+        if isinstance(lag, dict) and lag["bytes"] is not None:
             self._lag_seen = {**lag, "at": lag["measured_at"]}
         self._state = {**state, "lag_seen": self._lag_seen}
         self.board.show(self.name, self._state)

@@ -90,6 +90,7 @@ def unknown(name: str, error: MigrationError | None) -> dict[str, Any]:
         "verified": None,
         "lag": None,
         "schema": None,
+        "source_seen": False,
         "slot": None,
         "subscription": None,
         "working_database": None,

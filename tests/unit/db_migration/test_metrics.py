@@ -22,6 +22,7 @@ FOLLOWING: dict[str, Any] = {
     "state": "following",
     "mode": "logical",
     "lag": {"bytes": 120.0, "seconds": 0.25},
+    "source_seen": True,
     "slot": {"retained_bytes": 4096, "limit_bytes": 8192, "lost": False},
     "subscription": {"enabled": True, "worker": True, "errors": 2},
     "verified": {"at": "2026-11-23T00:00:00+00:00", "equal": False, "rows": 7},
@@ -82,7 +83,7 @@ def test_exactly_one_state_holds(board: Board) -> None:
     }
     board.show("a", {**FOLLOWING, "slot": {"lost": True}})
     assert of_feed(sample(board), "slot_state", slot_state="lost") == 1
-    board.show("a", {"state": "preparing", "slot": None})
+    board.show("a", {"state": "preparing", "source_seen": True, "slot": None})
     assert of_feed(sample(board), "slot_state", slot_state="none") == 1
 
 
@@ -90,6 +91,14 @@ def test_what_is_not_known_is_left_out_and_not_zero(board: Board) -> None:
     board.show("a", {"state": "seeding", "lag": None, "verified": None})
     names = {name for name, _ in sample(board)}
     assert not names & {"lag_bytes", "verification_equal", "snapshot_age_seconds", "epoch"}
+
+
+def test_of_a_silent_source_the_lag_grows_and_the_slot_is_not_known(board: Board) -> None:
+    lag = {"bytes": None, "seconds": 3600.0}
+    board.show("a", {"state": "broken", "lag": lag, "source_seen": False, "slot": None})
+    found = sample(board)
+    assert of_feed(found, "lag_seconds") == 3600
+    assert not {name for name, _ in found} & {"lag_bytes", "slot_state"}
 
 
 def test_steps_seeds_and_errors_are_counted(board: Board) -> None:

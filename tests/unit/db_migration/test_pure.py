@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
 import psycopg
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from db_migration.agent import state
 from db_migration.config import HostControlConfig
 from db_migration.effects import Effect
+from db_migration.failover import look
 from db_migration.following import marks
 from db_migration.reporting import error_text, status
 from db_migration.seeding import dump
@@ -116,6 +118,21 @@ def test_a_dead_agents_last_words_hold_no_longer(
         assert feed["lag"] is None
         assert feed["error"]["found"] == "the agent has said nothing for 63 s"
         assert "docker logs db-migration" in feed["error"]["way_out"]
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (
+            {"lag": None, "lag_seen": {"bytes": 5.0, "seconds": 0.2, "at": "noon"}},
+            "last seen 5 bytes and 0.2 s behind at noon",
+        ),
+        ({"lag": {"bytes": None, "seconds": 60.0}, "lag_seen": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_a_failover_may_lose_is_what_was_measured(state: dict[str, Any], said: str) -> None:
+    assert look._lag(state) == said
 
 
 def test_effects_have_names_of_their_own() -> None:
