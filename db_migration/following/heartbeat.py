@@ -128,6 +128,7 @@ class Heartbeat:
         return asdict(Lag(beat.bytes, age, beat.round_trip + LONGEST_PAUSE_SECONDS, _now()))
 
     def _work(self) -> None:
+        due = 0
         while not self._end.is_set():
             self._following.wait()
             try:
@@ -137,7 +138,10 @@ class Heartbeat:
                     while self._following.is_set() and not self._end.is_set():
                         self._once(source, target)
             except (MigrationError, psycopg.Error, OSError) as error:
-                log.debug("no heartbeat", feed=self._context.feed.name, error=type(error).__name__)
+                if self.beats >= due:  # once an outage
+                    due = self.beats + 1
+                    name = self._context.feed.name
+                    log.debug("no heartbeat", feed=name, error=type(error).__name__)
             self._end.wait(BEAT_SECONDS)
 
     def _once(self, source: Connection, target: Connection) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 from typing import Any
 from unittest.mock import MagicMock
 
+import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from db_migration.following import heartbeat as heartbeats
 from db_migration.following.heartbeat import SILENT_SECONDS, Beat, Heartbeat, Lag
+from tests.support import timeouts
 
 NOW = 1000.0
 MET = Lag(bytes=12.0, seconds=0.004, resolution_seconds=0.002, measured_at="measured")
@@ -61,6 +66,26 @@ def test_nothing_is_said_of_what_is_followed_no_longer(heartbeat: Heartbeat) -> 
     assert heartbeat.lag() is None
     heartbeat.follow(on=True)
     assert heartbeat.lag() is None
+
+
+def test_an_outage_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.001)
+    tried_often, tries = threading.Event(), itertools.count()
+
+    def connect() -> None:
+        if next(tries) == 10:
+            tried_often.set()
+        raise psycopg.OperationalError
+
+    context = MagicMock()
+    context.reader.connect = connect
+    found = Heartbeat(context)
+    with capture_logs() as logs:
+        found.start()
+        found.follow(on=True)
+        assert tried_often.wait(timeouts.AGENT_STEP)
+        found.stop()
+    assert [line["event"] for line in logs] == ["no heartbeat"]
 
 
 @pytest.mark.parametrize(
