@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import parser
+from structlog.testing import capture_logs
 
 from db_migration.config import HttpConfig
 from db_migration.preflight import probes
@@ -127,7 +128,15 @@ def test_the_epoch_and_the_active_side(board: Board) -> None:
 
 @pytest.mark.parametrize(
     ("state", "status"),
-    [("following", 200), ("waiting", 200), ("seeding", 503), ("broken", 503), (None, 503)],
+    [
+        ("following", 200),
+        ("waiting", 200),
+        ("released", 200),
+        ("seeding", 503),
+        ("paused", 503),
+        ("broken", 503),
+        (None, 503),
+    ],
 )
 def test_ready_is_who_follows_or_has_nothing_to_do(
     board: Board, state: str | None, status: int
@@ -154,8 +163,9 @@ def test_served_over_http_and_off_with_port_0(board: Board) -> None:
     wanted = free_port()
     with probes.serving(HttpConfig(port=wanted), board) as port:
         assert port == wanted
-        with probes.serving(HttpConfig(port=wanted), board) as second:
+        with capture_logs() as logs, probes.serving(HttpConfig(port=wanted), board) as second:
             assert second is None  # taken: the feed goes on without
+        assert "`http.port`" in logs[0]["hint"]
         connection = http.client.HTTPConnection("127.0.0.1", wanted, timeout=10)
         answers = {}
         for path in ("/metrics", "/healthz", "/readyz", "/secrets"):
@@ -163,5 +173,10 @@ def test_served_over_http_and_off_with_port_0(board: Board) -> None:
             response = connection.getresponse()
             response.read()
             answers[path] = response.status
+            length = response.getheader("Content-Length")
+            connection.request("HEAD", path)
+            head = connection.getresponse()
+            assert (head.status, head.getheader("Content-Length")) == (response.status, length)
+            assert head.read() == b""
         connection.close()
     assert answers == {"/metrics": 200, "/healthz": 200, "/readyz": 200, "/secrets": 404}
