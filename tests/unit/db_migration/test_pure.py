@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
 
 import psycopg
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from db_migration.agent import state
 from db_migration.config import HostControlConfig
 from db_migration.effects import Effect
+from db_migration.failover import look
 from db_migration.following import marks
 from db_migration.postgres import crowded
 from db_migration.reporting import error_text, status
@@ -92,6 +95,45 @@ def test_goals_are_reached_only_by_what_was_proven() -> None:
     ]
     feed.update(state="following", verified={"equal": False}, working_database={})
     assert status.reached([feed], list(status.GOALS)) == ["a: verified"]
+
+
+@pytest.mark.parametrize(
+    ("age", "at_a_step", "state", "missing"),
+    [
+        (61.0, False, "following", []),
+        (63.0, False, "broken", ["a: following", "a: verified", "a: working"]),
+        (7200.0, True, "following", []),
+    ],
+    ids=["fresh", "silent", "at a long step"],
+)
+def test_a_dead_agents_last_words_hold_no_longer(
+    age: float, at_a_step: bool, state: str, missing: list[str]
+) -> None:
+    said = {**status.unknown("a", None), "state": "following", "lag": {"seconds": 0.004}}
+    said.update(verified={"equal": True}, working_database={})
+    journal = MagicMock(state=lambda: (said, age), is_held=lambda: at_a_step)
+    feed = status.last(journal, "a", poll_seconds=2)
+    assert (feed["state"], feed["age_seconds"]) == (state, age)
+    assert status.reached([feed], list(status.GOALS)) == missing
+    if missing:
+        assert feed["lag"] is None
+        assert feed["error"]["found"] == "the agent has said nothing for 63 s"
+        assert "docker logs db-migration" in feed["error"]["way_out"]
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (
+            {"lag": None, "lag_seen": {"bytes": 5.0, "seconds": 0.2, "at": "noon"}},
+            "last seen 5 bytes and 0.2 s behind at noon",
+        ),
+        ({"lag": {"bytes": None, "seconds": 60.0}, "lag_seen": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_a_failover_may_lose_is_what_was_measured(state: dict[str, Any], said: str) -> None:
+    assert look._lag(state) == said
 
 
 def test_effects_have_names_of_their_own() -> None:
