@@ -10,6 +10,7 @@ from db_migration.agent.memory import Memory
 from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.errors import UnreachableError
+from db_migration.following import publication
 from db_migration.postgres import Connection, row, rows, value
 from db_migration.snapshots import plan as snapshot_plan
 
@@ -26,9 +27,7 @@ def source(
     if wal_level != "logical" and catalog.settings_file_readable(connection):
         query = "SELECT setting FROM pg_file_settings WHERE name = %s ORDER BY seqno DESC LIMIT 1"
         configured = value(connection, query, ("wal_level",)) or wal_level
-    publication = value(
-        connection, "SELECT true FROM pg_publication WHERE pubname = %s", (PUBLICATION,)
-    )
+    there = value(connection, "SELECT true FROM pg_publication WHERE pubname = %s", (PUBLICATION,))
     schema = memory.schema.look(connection, time.monotonic())
     return state.Source(
         wal_level=wal_level,
@@ -36,7 +35,8 @@ def source(
         wal_level_fixed=fixed,
         role_ready=role_ready(context, connection, wal_level, allowed),
         wal_bounded=catalog.wal_bounded(connection),
-        publication=bool(publication),
+        publication=bool(there),
+        publication_faults=tuple(publication.faults(connection)),
         tables=schema.tables,
         types=schema.types,
         slot=slot(connection, context.feed.slot),
