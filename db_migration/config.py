@@ -51,7 +51,9 @@ class SslMode(StrEnum):
 class Model(BaseModel):
     """Strict and frozen; inputs never appear in messages."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
 class Login(Model):
@@ -69,11 +71,14 @@ class Login(Model):
 def _secret(path: Path, what: str) -> str:
     """Read a secret; its end of line is an editor's."""
     try:
-        return path.read_text(encoding="utf-8").rstrip("\n")
+        found = path.read_text(encoding="utf-8").rstrip("\n")
     except OSError as error:
         raise ConfigError(str(path), [f"{what} must be readable: {error.strerror}"]) from None
     except UnicodeDecodeError:
         raise ConfigError(str(path), [f"{what} must be UTF-8"]) from None
+    if not found:
+        raise ConfigError(str(path), [f"{what} must not be empty"])
+    return found
 
 
 class Address(Model):
@@ -254,7 +259,8 @@ class Config(Model):
     control: ControlConfig
     feeds: tuple[FeedConfig, ...]
     verify_every_seconds: Annotated[float, Field(gt=0)] = 300
-    poll_seconds: Annotated[float, Field(gt=0)] = 2
+    poll_seconds: Annotated[float, Field(gt=0, le=60)] = 2
+    """Between two looks; /healthz takes an agent for dead that has not spoken for two minutes."""
     catch_up_seconds: Annotated[float, Field(gt=0)] = 30
     schema_quiet_seconds: Annotated[float, Field(ge=0)] = 5
     """How long the source's schema must have stood before a new copy is begun after a change."""
@@ -314,6 +320,11 @@ class Config(Model):
         """Return an Airbyte by its name."""
         return next((instance for instance in self.instances if instance.name == name), None)
 
+    @property
+    def origin(self) -> str:
+        """Name the file that this was read from; one that was made otherwise has only its name."""
+        return str(self._origin[0]) if self._origin is not None else self.deployment
+
     def remember(self, path: Path, text: str) -> None:
         """Keep where this was read from, to see when it is no longer what is there."""
         self._origin = (path, text)
@@ -326,24 +337,14 @@ class Config(Model):
         try:
             now = path.read_text(encoding="utf-8")
             json.loads(now)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return False
         return now != text
 
 
 def load(path: Path) -> Config:
     """Read and check the file; raise ConfigError with every problem in it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        raw: Any = json.loads(text)
-    except OSError as error:
-        raise ConfigError(str(path), [f"file must be readable: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise ConfigError(str(path), ["file must be UTF-8"]) from None
-    except json.JSONDecodeError as error:
-        raise ConfigError(
-            str(path), [f"file must be JSON: {error.msg}, line {error.lineno}"]
-        ) from None
+    text, raw = _read(path)
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
@@ -353,6 +354,31 @@ def load(path: Path) -> Config:
         raise ConfigError(str(path), problems)
     config.remember(path, text)
     return config
+
+
+def _read(path: Path) -> tuple[str, Any]:
+    """Return the file's text and what it says as JSON."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = json.loads(text)
+        json.dumps(raw, ensure_ascii=False).encode()
+    except OSError as error:
+        raise ConfigError(str(path), [f"file must be readable: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError(str(path), ["file must be UTF-8"]) from None
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            str(path), [f"file must be JSON: {error.msg}, line {error.lineno}"]
+        ) from None
+    except UnicodeEncodeError:
+        raise ConfigError(
+            str(path), ["file must be Unicode: half a character is escaped"]
+        ) from None
+    except RecursionError:
+        raise ConfigError(str(path), ["file must be JSON that is not nested so deeply"]) from None
+    except ValueError:
+        raise ConfigError(str(path), ["file must be JSON without numbers that long"]) from None
+    return text, raw
 
 
 def _problem(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
@@ -368,21 +394,22 @@ def _unreadable(config: Config) -> list[str]:
     return [
         f"`{key}`: `{path}` must be {lacking}"
         for key, path in _files(config)
-        if path is not None and (lacking := _lacking(path))
+        if path is not None and (lacking := _lacking(path, key))
     ]
 
 
-def _lacking(path: Path) -> str | None:
+def _lacking(path: Path, key: str) -> str | None:
     """Say what a file must be and is not; whose permissions forbid it is said when it is used."""
     if not path.is_file():
         return "a readable file"
     try:
-        path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         return "UTF-8"
     except OSError:
         return None
-    return None
+    secret = not key.endswith("known_hosts_file")
+    return "a file that is not empty" if secret and not text.rstrip("\n") else None
 
 
 def _files(config: Config) -> Iterator[tuple[str, Path | None]]:

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from db_migration import journal
-from db_migration.cli.base import DEFAULT
+from db_migration.cli.base import DEFAULT, Verb
 
 VERBS = {
     "preflight": "preflight",
@@ -54,7 +54,7 @@ def _command(verb: str) -> TyperCommand:
     module = import_module(f"db_migration.cli.{VERBS[verb]}")
     gc.enable()
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    alone.command(verb)(getattr(module, f"{verb}_command"))
+    alone.command(verb, cls=Verb)(getattr(module, f"{verb}_command"))
     return cast("TyperCommand", typer.main.get_command(alone))
 
 

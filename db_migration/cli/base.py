@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import psycopg
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
 from db_migration import config as configuration
-from db_migration import log, secrecy
+from db_migration import log
 from db_migration.errors import DeadlinePassedError, DifferenceFoundError, ExitCode, MigrationError
 from db_migration.reporting import error_text
 from db_migration.verification import report
@@ -22,6 +24,8 @@ from db_migration.verification import report
 ConfigPath = Annotated[Path, typer.Option("--config", help="Configuration file (JSON).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 DEFAULT = configuration.DEFAULT_PATH
+LONGEST = 7 * 24 * 3600
+"""Seconds; a longer wait is a slip of the keyboard."""
 
 
 def stop_by_signal() -> threading.Event:
@@ -32,10 +36,38 @@ def stop_by_signal() -> threading.Event:
     return stop
 
 
-def say_error(text: str) -> None:
-    """Print an error for people, without secrets."""
-    said = secrecy.mask(f"error: {text}")
-    Console(stderr=True, highlight=False).print(said, markup=False, soft_wrap=True)
+def finite(number: float | None) -> float | None:
+    """Refuse `inf` and `nan`: a range lets them through."""
+    if number is not None and not math.isfinite(number):
+        msg = "it must be a number of seconds"
+        raise typer.BadParameter(msg)
+    return number
+
+
+class Verb(TyperCommand):
+    """One verb; with --json it says also as JSON what is wrong with its options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's own
+        """Read the command line."""
+        as_json = "--json" in args
+        with usage_reported(as_json):
+            return super().parse_args(ctx, args)
+
+
+@contextmanager
+def usage_reported(as_json: bool) -> Iterator[None]:
+    """Say in three parts what is wrong with the command line; Typer says it on stderr."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        if as_json:
+            said = {
+                "found": error.format_message(),
+                "needed": "a command line as `--help` has it",
+                "way_out": "correct it and type it again",
+            }
+            report.print_json({"error": said})
+        raise
 
 
 @contextmanager
@@ -45,16 +77,25 @@ def reported(as_json: bool) -> Iterator[None]:
     Stdout holds one JSON document at most: who found a difference has printed it already.
     """
     log.configure()
+    with usage_reported(as_json), _in_three_parts(as_json):
+        yield
+
+
+@contextmanager
+def _in_three_parts(as_json: bool) -> Iterator[None]:
     try:
         yield
-    except MigrationError as error:
+    except (MigrationError, psycopg.Error) as error:
+        said = error_text.of_verb(error)
+        say_error(said)
         if as_json and not isinstance(error, DeadlinePassedError | DifferenceFoundError):
-            report.print_json({"error": error_text.error_dict(error)})
-        say_error(str(error))
-        raise typer.Exit(error.exit_code) from None
-    except psycopg.Error as error:
-        found = error_text.error_dict(error)
-        if as_json:
-            report.print_json({"error": found})
-        say_error(found["found"])
-        raise typer.Exit(ExitCode.UNEXPECTED) from None
+            report.print_json({"error": said})
+        code = error.exit_code if isinstance(error, MigrationError) else ExitCode.UNEXPECTED
+        raise typer.Exit(code) from None
+
+
+def say_error(said: dict[str, str]) -> None:
+    """Print the three parts of an error for people."""
+    error = MigrationError(**said)
+    out = Console(stderr=True, highlight=False)
+    out.print(f"error: {error}", markup=False, soft_wrap=True)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from db_migration import config as configuration
-from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, finite, reported
 from db_migration.cli.options import Drain, DrainSeconds, DryRun, with_drain
 from db_migration.errors import DeadlinePassedError
 from db_migration.failback.failback import failback
@@ -28,6 +28,7 @@ LongestSync = Annotated[
     float | None,
     typer.Option(
         min=0,
+        callback=finite,
         metavar="SECONDS",
         help="Instead of your word, where prod's database answers: its Airbyte is shut out there, "
         "and this time passes, the longest that a sync of yours takes.",

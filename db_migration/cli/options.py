@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from db_migration.cli.base import finite
 from db_migration.config import Config, DrainPolicy
 
 DryRun = Annotated[
@@ -16,7 +17,8 @@ Drain = Annotated[
     typer.Option(help="What to do about syncs that still run after the time to drain."),
 ]
 DrainSeconds = Annotated[
-    float | None, typer.Option(min=1, help="How long running syncs may take to end.")
+    float | None,
+    typer.Option(min=1, callback=finite, help="How long running syncs may take to end."),
 ]
 
 

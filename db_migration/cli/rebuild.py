@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from db_migration import config as configuration
-from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, finite, reported
 from db_migration.cli.options import DryRun
 from db_migration.rebuild import rebuild
 from db_migration.verification import report
@@ -19,7 +19,10 @@ def rebuild_command(
     dry_run: DryRun = False,
     as_json: AsJson = False,
     deadline: Annotated[
-        float, typer.Option(help="Give up waiting for the mirror after so many seconds.")
+        float,
+        typer.Option(
+            min=0, callback=finite, help="Give up waiting for the mirror after so many seconds."
+        ),
     ] = rebuild.FOLLOW_SECONDS,
 ) -> None:
     """Bring redundancy back, while prod runs: a lost mirror, a returned server, a standby.

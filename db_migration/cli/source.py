@@ -18,7 +18,7 @@ from db_migration.following import release, release_host
 from db_migration.following.feed_role import Trace
 from db_migration.following.prepare import PREPARED, SOURCE_STEPS
 from db_migration.journal import Journal
-from db_migration.reporting.error_text import error_dict
+from db_migration.reporting.error_text import of_verb
 from db_migration.verification import report
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be undone.")]
@@ -79,14 +79,14 @@ def release_command(
                     raise
                 # The others are released all the same: a dead source must not keep them.
                 failed.append(error)
-                told["error"] = error_dict(error)
+                told["error"] = of_verb(error)
             found.append(told)
         if as_json:
             report.print_json({"deployment": loaded.deployment, "dry_run": dry_run, "feeds": found})
         else:
             report.print_release(found, dry_run)
         for each in failed:
-            say_error(str(each))
+            say_error(of_verb(each))
         if failed:
             raise typer.Exit(max(each.exit_code for each in failed))
 

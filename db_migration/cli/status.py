@@ -9,7 +9,15 @@ from rich.console import Console
 from rich.live import Live
 
 from db_migration import config as configuration
-from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported, stop_by_signal
+from db_migration.cli.base import (
+    DEFAULT,
+    LONGEST,
+    AsJson,
+    ConfigPath,
+    finite,
+    reported,
+    stop_by_signal,
+)
 from db_migration.config import Config
 from db_migration.context import Context
 from db_migration.errors import DeadlinePassedError
@@ -20,6 +28,8 @@ from db_migration.reporting import view as status_view
 from db_migration.verification import report
 
 PROGRESS_SECONDS = 5.0
+CHANGES = ("cut-over", "failover", "rebuild", "rehearsal")
+"""Whose lines the audit trail may hold, too."""
 
 
 def status_command(  # noqa: PLR0913 - each is an option
@@ -28,9 +38,17 @@ def status_command(  # noqa: PLR0913 - each is an option
     wait: Annotated[
         str, typer.Option(help="Wait until all feeds are: following,verified,working.")
     ] = "",
-    deadline: Annotated[float, typer.Option(help="Give up waiting after so many seconds.")] = 600,
+    deadline: Annotated[
+        float,
+        typer.Option(
+            min=0, max=LONGEST, callback=finite, help="Give up waiting after so many seconds."
+        ),
+    ] = 600,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again and again.")] = False,
-    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2,
+    every: Annotated[
+        float,
+        typer.Option(min=0.2, max=LONGEST, callback=finite, help="Seconds between two looks."),
+    ] = 2,
 ) -> None:
     """Show the state of every feed, wait for one, or watch.
 
@@ -114,7 +132,12 @@ def history_command(
     with reported(as_json):
         loaded = configuration.load(config)
         control = Context.control_of(loaded)
-        names = feed or Journal(control, "").names()
+        noted = Journal(control, "").names()
+        known = sorted({*noted, *CHANGES, *(one.name for one in loaded.feeds)})
+        if unknown := sorted(set(feed or ()) - set(known)):
+            msg = f"--feed must name one of {', '.join(known)}, got {', '.join(unknown)}"
+            raise typer.BadParameter(msg)
+        names = feed or noted
         found = {name: Journal(control, name).history(last) for name in names}
         if as_json:
             listed = [{"name": name, "events": events} for name, events in found.items()]

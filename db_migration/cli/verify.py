@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from db_migration import config as configuration
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
-from db_migration.context import context_of
-from db_migration.errors import DifferenceFoundError
+from db_migration.config import Config
+from db_migration.context import Context, context_of
+from db_migration.errors import BlockedError, DifferenceFoundError
+from db_migration.following import marks
+from db_migration.following.release import RELEASED
 from db_migration.journal import Journal
 from db_migration.sides import epoch
 from db_migration.verification import report, verify
@@ -36,21 +39,69 @@ def verify_command(
     passed the source's LSN of the first reading, and only what persists is a difference. Values
     that may be secrets are masked.
 
-    Exit code 0: equal. 3: something differs, or --exact gave up.
+    Exit code 0: equal. 3: something differs, --exact gave up, or there is nothing to compare. A
+    feed that is not live is named and left out.
     """
     with reported(as_json):
         loaded = configuration.load(config)
-        results = []
-        for feed in epoch.live_feeds(loaded):
-            context = context_of(loaded, feed)
-            journal = Journal(context.control, feed.name)
-            found = verify.verify_and_record(context, journal, exact=exact, named=rows)
-            results.append({"name": feed.name, **found})
+        live = epoch.live_feeds(loaded)
+        results = [
+            _verified(context_of(loaded, feed), exact, rows)
+            if feed in live
+            else {"name": feed.name, "skipped": _why_not(loaded)}
+            for feed in loaded.feeds
+        ]
+        if not live:
+            raise _nothing(results)
         if as_json:
             report.print_json({"deployment": loaded.deployment, "feeds": results})
         else:
             report.print_results(results)
-        _raise_for(sum(len(result["differences"]) for result in results))
+        _raise_for(sum(len(result.get("differences", ())) for result in results))
+
+
+def _verified(context: Context, exact: bool, rows: int) -> dict[str, Any]:
+    """Compare one feed, whose journal may not have been opened by an agent yet."""
+    journal = Journal(context.control, context.feed.name)
+    journal.open()
+    _refuse_without_copy(context, journal)
+    found = verify.verify_and_record(context, journal, exact=exact, named=rows)
+    return {"name": context.feed.name, **found}
+
+
+def _why_not(loaded: Config) -> str:
+    return f"waits: the active database is {epoch.current(loaded).database}; nothing compared"
+
+
+def _nothing(results: list[dict[str, Any]]) -> BlockedError:
+    skipped = "; ".join(f"{result['name']} {result['skipped']}" for result in results)
+    return BlockedError(
+        found=skipped or "no feed is configured on this host; nothing compared",
+        needed="a feed whose source is the active database",
+        way_out="type it on the host to which prod is copied: `db-migration status` on each host "
+        "says which feeds it has and which is live",
+    )
+
+
+def _refuse_without_copy(context: Context, journal: Journal) -> None:
+    """Say that there is no copy to compare, or that it is not to follow any more."""
+    name, database = context.feed.name, context.feed.target.database
+    with context.control.connect() as connection:
+        released = RELEASED in journal.intents(connection)
+        mark = marks.mirror_mark(marks.of_database(connection, database))
+    if released:
+        raise BlockedError(
+            found=f"{name} is released: nothing is left on the source to read with",
+            needed="a feed that follows",
+            way_out="`db-migration prepare`, and verify once the agent has made a copy again",
+        )
+    if mark is None:
+        raise BlockedError(
+            found=f"{name} has no copy yet: `{database}` holds no complete one",
+            needed="a complete copy of the source",
+            way_out="let the agent make it (`db-migration run`, the container's command); "
+            "`db-migration status --wait following` waits for it",
+        )
 
 
 def _raise_for(count: int) -> None:

@@ -26,7 +26,7 @@ from db_migration.cutover.sides import Sides
 from db_migration.cutover.steps import REASON, ROLL_BACK
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, MigrationError, UnreachableError
-from db_migration.reporting.error_text import error_dict
+from db_migration.reporting.error_text import of_verb
 from db_migration.sides import epoch, hosts, promotion, servers
 from db_migration.sides.epoch import Epoch
 
@@ -208,7 +208,7 @@ class CutOver:
         """Put compose back if that is still possible; return what to tell."""
         if not may_go_back(step):
             return error
-        said = error_dict(error)
+        said = of_verb(error)
         self.both.means.say(f"{step} failed: {said['found']}; going back")
         try:
             self.seen = self._unsure(step)
@@ -217,7 +217,7 @@ class CutOver:
         except FAILURES as second:
             return BlockedError(
                 found=f"`{step}` failed: {said['found']}; the way back: {_said(second)}",
-                needed=f"{said['needed']}; or: {error_dict(second)['needed']}",
+                needed=f"{said['needed']}; or: {of_verb(second)['needed']}",
                 way_out="mend that; then `cutover` goes on, and `cutover --abort` goes back",
             )
         return BlockedError(
@@ -282,4 +282,4 @@ def save_report(both: Sides, found: dict[str, Any]) -> None:
 
 
 def _said(error: Exception) -> str:
-    return error_dict(error)["found"]
+    return of_verb(error)["found"]

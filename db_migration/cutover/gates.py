@@ -49,7 +49,7 @@ def gates(sides: Sides) -> list[Gate]:
         try:
             found.append(look())
         except (MigrationError, psycopg.Error) as error:
-            said = error_text.error_dict(error)
+            said = error_text.of_verb(error)
             found.append(Gate(name, False, said["found"], said["needed"], said["way_out"]))
     return found
 

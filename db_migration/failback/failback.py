@@ -20,6 +20,6 @@ def failback(config: Config, *, instance_host: InstanceHost = over_ssh) -> Failo
     """
     home = config.cutover
     if home is None:
-        raise ConfigError(config.deployment, ["`failback` needs `cutover`: only v2 has a home"])
+        raise ConfigError(config.origin, ["`failback` needs `cutover`: only v2 has a home"])
     decide = partial(plan.decide, database=home.database, airbyte=home.airbyte)
     return Failover(config, instance_host=instance_host, decide=decide)

@@ -17,6 +17,19 @@ def short(error: Exception) -> str:
     return secrecy.mask(" ".join(str(error).split()))
 
 
+BY_ITSELF = "this is tried again by itself"
+"""What the agent does; true of no verb that a person types."""
+LOG = "; the agent's log says more"
+AGAIN = "then type this again"
+
+
+def of_verb(error: Exception) -> dict[str, str]:
+    """Return an error in its three parts, as a verb says it that ends with it."""
+    said = error_dict(error)
+    way_out = said["way_out"].replace(f"{BY_ITSELF}{LOG}", f"look at the server; {AGAIN}")
+    return {**said, "way_out": way_out.replace(BY_ITSELF, AGAIN)}
+
+
 def error_dict(error: Exception) -> dict[str, str]:
     """Return an error in its three parts; of psycopg's own errors only the class and first line."""
     if isinstance(error, psycopg.errors.LockNotAvailable):
@@ -27,5 +40,5 @@ def error_dict(error: Exception) -> dict[str, str]:
     return {
         "found": secrecy.mask(f"{type(error).__name__}: {said or 'the connection was lost'}"),
         "needed": "the step to succeed",
-        "way_out": "this is tried again by itself; the agent's log says more",
+        "way_out": f"{BY_ITSELF}{LOG}",
     }

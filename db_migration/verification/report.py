@@ -58,9 +58,14 @@ def print_checks(name: str, checks: list[Check]) -> None:
 
 
 def print_results(results: list[dict[str, Any]]) -> None:
-    """Print what a verification found: each difference, then the rows with their values."""
+    """Print what a verification found: each difference, then the rows with their values; of a feed
+    that was left out, why.
+    """
     out = Console(markup=False, highlight=False)
     for result in results:
+        if why := result.get("skipped"):
+            out.print(f"{result['name']}: {why}", soft_wrap=True)
+            continue
         word = "equal" if result["equal"] else "DIFFERENT"
         size = f"{result['tables']} tables, {result['rows']} rows, {result['bytes']} bytes"
         out.print(f"{result['name']}: {word}, {result['strength']} ({size})", soft_wrap=True)

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+import structlog
+
 from db_migration import catalog
 from db_migration.catalog import Table
 from db_migration.config import PUBLICATION
@@ -29,6 +31,9 @@ from db_migration.verification.pause import Pause, same_lsn
 from db_migration.verification.rows import Difference, Shape, Sides
 
 NAMED_ROWS = 20
+SAID = 3
+"""Differences that the audit trail names; all of them stand beside it."""
+log = structlog.get_logger()
 Settled = tuple[dict[str, verify_rows.Pair], int, int]
 
 
@@ -72,6 +77,13 @@ class Result:
             "pause": asdict(self.pause) if self.pause else None,
         }
 
+    def in_words(self) -> str:
+        """Return the result as the audit trail has it: without values of rows."""
+        number = len(self.differences)
+        word = f"DIFFERENT: {'; '.join(self.differences[:SAID])}" if number else "equal"
+        more = f"; {number - SAID} more" if number > SAID else ""
+        return f"{word}{more}, {self.strength}, {self.tables} tables"
+
     def with_values(self) -> dict[str, Any]:
         """Return the result as the one who asked sees it: with the values that may be shown."""
         return {**self.as_dict(), "different_rows": [row.as_dict() for row in self.different_rows]}
@@ -80,13 +92,16 @@ class Result:
 def verify_and_record(
     context: Context, journal: Journal, *, exact: bool = False, named: int = NAMED_ROWS
 ) -> dict[str, Any]:
-    """Verify and keep the result; values of rows are returned, not kept."""
+    """Verify, and keep the result and a line of it; values of rows are returned, not kept."""
     if (held := snapshot_verify.of_mirror(context)) is not None:
         result = Result(Strength.SNAPSHOT, held.tables, held.rows, held.bytes, held.bytes)
         result.differences += held.differences
     else:
         result = verify_exactly(context, named=named) if exact else verify(context, named=named)
     journal.save_verification(result.as_dict())
+    journal.event("verify", "result", result.in_words())
+    if result.differences:
+        log.warning("source and mirror differ", feed=context.feed.name, found=result.in_words())
     return result.with_values()
 
 

@@ -78,6 +78,19 @@ def content(server: PgServer, database: str) -> dict[str, list[Any]]:
         }
 
 
+def command(config: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the real command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "db_migration", "--config", str(config), *args],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=timeouts.AGENT_STEP,
+        env={**os.environ, **env},
+    )
+
+
 @dataclass
 class Scenario:
     """One test's world: real servers, an empty target, a source made by `setup.sql`."""
@@ -229,15 +242,7 @@ class Scenario:
 
     def cli(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run the real command line in a process of its own."""
-        return subprocess.run(
-            [sys.executable, "-m", "db_migration", "--config", str(self.write_config()), *args],
-            cwd=ROOT,
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=timeouts.AGENT_STEP,
-            env={**os.environ, **env},
-        )
+        return command(self.write_config(), *args, **env)
 
     def content(self, server: PgServer, database: str) -> dict[str, list[Any]]:
         return content(server, database)

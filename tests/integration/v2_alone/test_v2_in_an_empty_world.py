@@ -38,7 +38,8 @@ def test_prod_is_on_abctl_and_its_database_on_the_intermediary(v2: Deployment) -
 def test_its_copy_follows_and_is_equal(v2: Deployment) -> None:
     v2.agent("status", "--wait", "following,verified", "--deadline", "300")
     verified = json.loads(v2.agent("verify", "--json").stdout)["feeds"]
-    assert {feed["name"]: feed["equal"] for feed in verified} == {FEED: True}
+    equal = {feed["name"]: feed["equal"] for feed in verified if "skipped" not in feed}
+    assert equal == {FEED: True}
 
 
 def test_a_second_up_changes_nothing(v2: Deployment) -> None:

@@ -20,6 +20,7 @@ from tests.support.scenario import PASSWORDS, Scenario
 
 R = TypeVar("R")
 QUIET_SECONDS = 1.5
+LONGEST_POLL = 60
 UPGRADE = (
     "ALTER TABLE jobs ADD COLUMN priority int NOT NULL DEFAULT 3",
     "CREATE TABLE permission (id uuid PRIMARY KEY, kind text)",
@@ -120,7 +121,7 @@ def test_an_upgrade_is_one_new_copy(scenario: Scenario) -> None:
 
 def test_is_noticed_at_once_however_seldom_the_agent_looks(scenario: Scenario) -> None:
     scenario.converge()
-    scenario.settings["poll_seconds"] = timeouts.CONVERGE * 10
+    scenario.settings["poll_seconds"] = LONGEST_POLL
     agent = scenario.agent()
     stop = scenario.run_in_background(agent)
     heartbeat = agent.memory.heartbeat

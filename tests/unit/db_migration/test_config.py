@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from db_migration import config
+from db_migration.config import Config
 from db_migration.errors import ConfigError
+from db_migration.reporting.board import SILENT_SECONDS
 
 
 @pytest.fixture
@@ -136,10 +139,68 @@ def test_password_in_the_wrong_place_is_not_repeated(tmp_path: Path, good: dict[
         ("{}", "`feeds`"),
         (b'{"deployment": "caf\xe9"}', "must be UTF-8"),
         (b"\xef\xbb\xbf{}", "must be JSON"),
+        ('{"poll_seconds": %s}' % ("9" * 5000), "without numbers that long"),
+        ("[" * 100_000, "not nested so deeply"),
+        ('{"deployment": "\\ud800"}', "half a character"),
+        ('{"\\udfff": 1}', "half a character"),
     ],
 )
 def test_what_is_no_configuration(tmp_path: Path, text: str | bytes, expected: str) -> None:
     assert expected in "\n".join(problems(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("poll_seconds", 0),
+        ("poll_seconds", 61),
+        ("poll_seconds", math.inf),
+        ("poll_seconds", math.nan),
+        ("verify_every_seconds", math.inf),
+        ("verify_every_seconds", math.nan),
+        ("schema_quiet_seconds", math.inf),
+    ],
+)
+def test_number_that_nobody_can_wait_for(
+    tmp_path: Path, good: dict[str, Any], key: str, value: float
+) -> None:
+    (said,) = problems(tmp_path, {**good, key: value})
+    assert said.startswith(f"`{key}`: ")
+
+
+def test_longest_poll_leaves_the_agent_alive() -> None:
+    """/healthz calls an agent dead that says nothing for so long."""
+    longest = Config.model_fields["poll_seconds"].metadata
+    assert max(bound.le for bound in longest if hasattr(bound, "le")) <= SILENT_SECONDS / 2
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "control.password_file",
+        "feeds.0.source.owner.password_file",
+        "feeds.0.source.host_control.key_file",
+    ],
+)
+@pytest.mark.parametrize("text", ["", "\n"])
+def test_secret_that_is_empty(tmp_path: Path, good: dict[str, Any], key: str, text: str) -> None:
+    empty = tmp_path / "empty"
+    empty.write_text(text)
+    at: Any = good
+    *parents, last = key.split(".")
+    for part in parents:
+        at = at[int(part)] if part.isdigit() else at[part]
+    at[last] = str(empty)
+    assert f"`{key}`: `{empty}` must be a file that is not empty" in problems(tmp_path, good)
+
+
+def test_password_that_was_emptied_later(tmp_path: Path, good: dict[str, Any]) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(good))
+    found = config.load(path)
+    (tmp_path / "source_owner").write_text("")
+    with pytest.raises(ConfigError, match="password file of `docker` must not be empty"):
+        found.feeds[0].source.owner.password()
 
 
 def test_password_that_is_not_utf_8(tmp_path: Path, good: dict[str, Any]) -> None:

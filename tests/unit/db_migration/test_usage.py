@@ -1,0 +1,46 @@
+"""Whatever is typed wrong: three parts and an exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from db_migration.cli.app import app
+
+PARTS = {"found", "needed", "way_out"}
+WRONG = {
+    "a goal that there is not": ("status", "--wait", "foo"),
+    "an endless look": ("status", "--watch", "--every", "inf"),
+    "a look that is no number": ("status", "--watch", "--every", "nan"),
+    "a look in a thousand years": ("status", "--watch", "--every", "1e300"),
+    "a deadline that is no number": ("status", "--wait", "following", "--deadline", "nan"),
+    "an endless deadline": ("status", "--wait", "following", "--deadline", "inf"),
+    "a deadline that has passed": ("status", "--wait", "following", "--deadline", "-1"),
+    "a drain that is no number": ("failback", "--drain-seconds", "nan"),
+    "an endless drain": ("cutover", "--drain-seconds", "inf"),
+    "a sync that is no number": ("failover", "--longest-sync", "nan"),
+    "a mirror waited for without end": ("rebuild", "--deadline", "inf"),
+    "no rows": ("verify", "--rows", "-1"),
+}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A deployment of no servers: nothing is asked."""
+    (tmp_path / "secret").write_text("planted")
+    control = {"host": "localhost", "user": "u", "password_file": str(tmp_path / "secret")}
+    whole = {"deployment": "test", "control": control, "feeds": []}
+    (tmp_path / "config.json").write_text(json.dumps(whole))
+    return tmp_path / "config.json"
+
+
+@pytest.mark.parametrize("typed", WRONG.values(), ids=WRONG)
+def test_wrong_option_is_exit_code_2(config: Path, typed: tuple[str, ...]) -> None:
+    plain = CliRunner().invoke(app, ["--config", str(config), *typed])
+    programs = CliRunner().invoke(app, ["--config", str(config), *typed, "--json"])
+    assert (plain.exit_code, plain.stdout) == (2, "")
+    assert programs.exit_code == 2
+    assert set(json.loads(programs.stdout)["error"]) == PARTS
