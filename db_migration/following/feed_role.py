@@ -67,16 +67,20 @@ def let_go(connection: Connection, name: str) -> None:
     noted = marks.read_role(connection, name)
     if noted is None:
         return
+    given = grants.given(connection, name, noted)
     if noted.get("existed"):
+        grants.take_back(connection, name, given)
         _leave(connection, name, noted)
     else:
+        # The rest goes with DROP OWNED, which needs no right to revoke it, but locks nothing.
+        grants.take_back(connection, name, [each for each in given if each.lockable])
         _drop(connection, name)
 
 
 def _leave(connection: Connection, name: str, noted: dict[str, Any]) -> None:
     role = sql.Identifier(name)
     with connection.transaction():
-        grants.take_back(connection, name, noted)
+        grants.end(connection, name, noted)
         for option in _options(connection, name, noted):
             run(connection, sql.SQL("ALTER ROLE {} {}").format(role, sql.SQL(option)))
         comment = sql.Literal(noted.get("comment_was"))
