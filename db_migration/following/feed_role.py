@@ -67,13 +67,10 @@ def let_go(connection: Connection, name: str) -> None:
     noted = marks.read_role(connection, name)
     if noted is None:
         return
-    given = grants.given(connection, name, noted)
+    grants.take_back(connection, name, noted)
     if noted.get("existed"):
-        grants.take_back(connection, name, given)
         _leave(connection, name, noted)
     else:
-        # The rest goes with DROP OWNED, which needs no right to revoke it, but locks nothing.
-        grants.take_back(connection, name, [each for each in given if each.lockable])
         _drop(connection, name)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -42,6 +42,7 @@ WHERE r.rolname = current_user AND d.defaclnamespace = 0 AND d.defaclobjtype = %
   AND a.grantee = %s::regrole AND a.privilege_type = 'SELECT'
 """
 RIGHTS = {"SCHEMA": "USAGE", "TABLE": "SELECT", "SEQUENCE": "SELECT"}
+GRANT, REVOKE = "GRANT {} ON {} {} TO {}", "REVOKE {} ON {} {} FROM {}"
 KINDS = {"TABLES": "r", "SEQUENCES": "S"}
 TURN = "SET LOCAL lock_timeout = '50ms'; LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE; {}"
 """One transaction that DDL and VACUUM wait for, and that waits for them; who reads or writes does
@@ -70,15 +71,18 @@ class Object:
 
 
 def begin(connection: Connection, role: str, noted: dict[str, Any]) -> list[Object]:
-    """Let the role enter, and read what its owner will make; add it to `noted`.
+    """Let the role enter, read what its owner will make and what can not be locked; note it.
 
-    Return what is there already and is to be given: it is noted first, too.
+    Return the tables that are to be given: they are noted first, too.
     """
     name, found = sql.Identifier(role), _objects(connection, role)
     lacking = [each for each in found if not each.granted]
     # Only the first look is before us: a later one meets what our own default privileges gave.
     noted.setdefault("had", [each.key for each in found if each.granted])
     noted["granted"] = sorted({*noted.get("granted", []), *(each.key for each in lacking)})
+    for each in lacking:
+        if not each.lockable:
+            run(connection, _statement(GRANT, each, role))
     owner = value(connection, "SELECT current_user")
     for kind, short in KINDS.items():
         if value(connection, DEFAULTS, (short, name.as_string(connection))) is None:
@@ -90,24 +94,27 @@ def begin(connection: Connection, role: str, noted: dict[str, Any]) -> list[Obje
     ):
         _database(connection, "GRANT CONNECT ON DATABASE {} TO {}", name)
         noted["connect"] = True
-    return lacking
+    return [each for each in lacking if each.lockable]
 
 
-def give(connection: Connection, role: str, lacking: list[Object]) -> None:
+def give(connection: Connection, role: str, tables: list[Object]) -> None:
     """Let the role read these, one after the other; outside of a transaction."""
-    for each in lacking:
-        _change(connection, "GRANT {} ON {} {} TO {}", each, role)
+    for each in tables:
+        _locked(connection, each, _statement(GRANT, each, role))
 
 
-def take_back(connection: Connection, role: str, objects: list[Object]) -> None:
+def take_back(connection: Connection, role: str, noted: dict[str, Any]) -> None:
     """Undo `give`, in the same way."""
-    for each in objects:
-        _change(connection, "REVOKE {} ON {} {} FROM {}", each, role)
+    for each in given(connection, role, noted):
+        if each.lockable:
+            _locked(connection, each, _statement(REVOKE, each, role))
 
 
 def end(connection: Connection, role: str, noted: dict[str, Any]) -> None:
     """Undo `begin`."""
     name = sql.Identifier(role)
+    for each in given(connection, role, noted):
+        run(connection, _statement(REVOKE, each, role))
     for owner, kind in noted.get("defaults", []):
         revoke = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} REVOKE SELECT ON {} FROM {}")
         run(connection, revoke.format(sql.Identifier(owner), sql.SQL(kind), name))
@@ -135,11 +142,14 @@ def _objects(connection: Connection, role: str) -> list[Object]:
     return [Object(*found) for found in rows(connection, query, (role,))]
 
 
-def _change(connection: Connection, how: str, one: Object, role: str) -> None:
+def _statement(how: LiteralString, one: Object, role: str) -> sql.Composed:
     name = sql.Identifier(*one.name)
     parts = sql.SQL(RIGHTS[one.kind]), sql.SQL(one.kind), name, sql.Identifier(role)
-    change = sql.SQL(how).format(*parts)
-    turn = sql.SQL(TURN).format(name, change) if one.lockable else change
+    return sql.SQL(how).format(*parts)
+
+
+def _locked(connection: Connection, one: Object, change: sql.Composed) -> None:
+    turn = sql.SQL(TURN).format(sql.Identifier(*one.name), change)
     if not until(partial(_taken, connection, turn), TURN_SECONDS, every=TURN_EVERY):
         raise BlockedError(
             found=f"{'.'.join(one.name)} is being changed, or vacuumed, all the time",
