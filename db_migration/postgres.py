@@ -177,7 +177,7 @@ def atomically(connection: Connection, act: Callable[[], None]) -> None:
     of two that meet there fails ("tuple concurrently updated").
     """
     for attempt in Retrying(
-        retry=retry_if_exception(_collided),
+        retry=retry_if_exception(collided),
         stop=stop_after_delay(COLLISION_SECONDS),
         wait=wait_random(0.01, 0.1),
         reraise=True,
@@ -186,7 +186,8 @@ def atomically(connection: Connection, act: Callable[[], None]) -> None:
             act()
 
 
-def _collided(error: BaseException) -> bool:
+def collided(error: BaseException) -> bool:
+    """Tell whether two statements changed one row of a catalog at once; this one had no effect."""
     internal = isinstance(error, psycopg.errors.InternalError_)
     return internal and "tuple concurrently" in str(error)
 

@@ -67,6 +67,7 @@ def let_go(connection: Connection, name: str) -> None:
     noted = marks.read_role(connection, name)
     if noted is None:
         return
+    grants.take_back(connection, name, noted)
     if noted.get("existed"):
         _leave(connection, name, noted)
     else:
@@ -76,7 +77,7 @@ def let_go(connection: Connection, name: str) -> None:
 def _leave(connection: Connection, name: str, noted: dict[str, Any]) -> None:
     role = sql.Identifier(name)
     with connection.transaction():
-        grants.take_back(connection, name, noted)
+        grants.end(connection, name, noted)
         for option in _options(connection, name, noted):
             run(connection, sql.SQL("ALTER ROLE {} {}").format(role, sql.SQL(option)))
         comment = sql.Literal(noted.get("comment_was"))

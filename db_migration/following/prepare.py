@@ -95,8 +95,9 @@ def _complete_role(context: Context, connection: Connection, mode: Mode) -> None
         replicates = sql.SQL("REPLICATION" if mode is Mode.LOGICAL else "")
         options = sql.SQL("ALTER ROLE {} LOGIN {} PASSWORD {}")
         run(connection, options.format(role, replicates, sql.Literal(verifier)))
-        grants.give(connection, login.user, noted)
+        lacking = grants.begin(connection, login.user, noted)
         notes.write(context, connection, {**noted, "password_set": True})
+    grants.give(connection, login.user, lacking)
 
 
 def _refusal(context: Context) -> str | None:
