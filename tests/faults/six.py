@@ -10,8 +10,8 @@ FAULTS: tuple[Fault, ...] = (
         name="missing replica identity",
         harm="Tables without a key would be published so that prod's own UPDATE and DELETE fail.",
         file="db_migration/following/prepare.py",
-        old="""run(connection, sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(name))""",
-        new="""sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(name)""",
+        old="if not until(full, IDENTITY_SECONDS, every=IDENTITY_EVERY):",
+        new="if full is None:",
         selection=(f"{SCENARIO}::test_arrives_and_follows",),
     ),
     Fault(
