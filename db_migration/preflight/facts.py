@@ -116,8 +116,9 @@ JOIN pg_trigger g ON g.tgrelid = c.oid WHERE {catalog.USER_SCHEMAS} AND
 _NAME = "n.nspname || '.' || c.relname"
 # What a subscriber compares a row by where it has no key: the default equality of each type.
 _INCOMPARABLE = """
-t.typtype = 'b' AND t.typcategory <> 'A' AND c.relreplident <> 'i'
-AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
+t.typtype = 'b' AND t.typcategory <> 'A'
+AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
+  AND (i.indisprimary OR c.relreplident = 'i' AND i.indisreplident))
 AND NOT EXISTS (
   SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
   WHERE o.opcdefault AND m.amname IN ('btree', 'hash') AND (o.opcintype = t.oid OR EXISTS (
