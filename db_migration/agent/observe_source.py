@@ -10,7 +10,7 @@ from db_migration.agent.memory import Memory
 from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.errors import UnreachableError
-from db_migration.following import settings
+from db_migration.following import publication, settings
 from db_migration.postgres import Connection, row, value
 from db_migration.snapshots import plan as snapshot_plan
 
@@ -22,9 +22,7 @@ def source(
 ) -> state.Source:
     """Observe the source, as the owner of its tables."""
     log = settings.look(connection, settings.WAL_LEVEL)
-    publication = value(
-        connection, "SELECT true FROM pg_publication WHERE pubname = %s", (PUBLICATION,)
-    )
+    there = value(connection, "SELECT true FROM pg_publication WHERE pubname = %s", (PUBLICATION,))
     schema = memory.schema.look(connection, time.monotonic())
     return state.Source(
         wal_level=log.running,
@@ -33,7 +31,8 @@ def source(
         role_ready=role_ready(context, connection, log.running, allowed),
         role_exists=bool(value(connection, ROLE_EXISTS, (context.reader.login.user,))),
         wal_bounded=catalog.wal_bounded(connection),
-        publication=bool(publication),
+        publication=bool(there),
+        publication_faults=tuple(publication.faults(connection)),
         tables=schema.tables,
         types=schema.types,
         slot=slot(connection, context.feed.slot),

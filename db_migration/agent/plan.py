@@ -37,6 +37,7 @@ from db_migration.agent.state import (
     Working,
 )
 from db_migration.errors import BlockedError
+from db_migration.following import publication
 
 
 class Step(StrEnum):
@@ -162,6 +163,8 @@ def _log_for_a_slot(seen: Observed) -> Decision | None:
     """Have the source write a log that can be followed, and bound what is kept of it."""
     if seen.source is None:
         return None
+    if seen.source.publication_faults:
+        raise publication.refusal(seen.source.publication_faults)
     return _wal_level(seen.source, seen.policy) or _wal_bound(seen.source)
 
 

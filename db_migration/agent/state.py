@@ -65,6 +65,8 @@ class Source:
     wal_bounded: bool = True
     """Whether the server itself gives up a slot before its WAL fills the disk."""
     publication: bool = False
+    publication_faults: tuple[str, ...] = ()
+    """What makes the publication of our name another one than we make."""
     tables: Mapping[str, SourceTable] = field(default_factory=dict)
     types: str = ""
     slot: Slot | None = None

@@ -17,7 +17,7 @@ from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, UnreachableError
-from db_migration.following import grants, notes, settings
+from db_migration.following import grants, notes, publication, settings
 from db_migration.journal import Journal
 from db_migration.postgres import Connection, hush, run, until, value
 from db_migration.snapshots import plan as snapshot_plan
@@ -196,7 +196,7 @@ def _publish(context: Context, only: set[str] | None) -> None:
     Two locks held at once could close a circle with a transaction of prod's, and the server would
     end one of the two. So no transaction spans two tables, and we give up long before prod would.
     """
-    publication = sql.Identifier(PUBLICATION)
+    name = sql.Identifier(PUBLICATION)
     exists = "SELECT true FROM pg_publication WHERE pubname = %s"
     try:
         with context.owner.connect() as connection:
@@ -206,14 +206,16 @@ def _publish(context: Context, only: set[str] | None) -> None:
                 for table in catalog.tables(connection, PUBLICATION)
                 if only is None or table.full_name in only
             ]
+            if faults := publication.faults(connection):
+                _give_identity(context, connection, [one for one in tables if one.published])
+                raise publication.refusal(faults)
             _give_identity(context, connection, tables)
             if not value(connection, exists, (PUBLICATION,)):
-                run(connection, sql.SQL("CREATE PUBLICATION {}").format(publication))
+                run(connection, sql.SQL("CREATE PUBLICATION {}").format(name))
+            add = sql.SQL("ALTER PUBLICATION {} ADD TABLE ONLY {}")
             for table in tables:
                 if not table.published:
-                    name = sql.Identifier(table.schema, table.name)
-                    add = sql.SQL("ALTER PUBLICATION {} ADD TABLE ONLY {}")
-                    run(connection, add.format(publication, name))
+                    run(connection, add.format(name, sql.Identifier(table.schema, table.name)))
     except psycopg.errors.LockNotAvailable:
         raise BlockedError(
             found="a table of the source is held by a long transaction",

@@ -243,6 +243,14 @@ def test_copy_that_failed_rests() -> None:
     assert "failed" in plan.next_step(world.observe()).why
 
 
+def test_nothing_is_fed_from_a_publication_that_leaves_something_out() -> None:
+    seen = World(role=True).observe()
+    assert seen.source is not None
+    narrowed = replace(seen, source=replace(seen.source, publication_faults=("does not publish",)))
+    with pytest.raises(BlockedError, match="does not publish"):
+        plan.next_step(narrowed)
+
+
 def test_foreign_mirror_is_not_touched() -> None:
     world = prepared()
     world.mirror = Db(content="foreign")
