@@ -165,6 +165,7 @@ def create_database(context: Context) -> None:
     """Make the database of the new copy, like the mirror; nobody else may enter it."""
     with context.control.connect() as connection:
         promotion.create_like(connection, context.seed_name, context.feed.target.database)
+        marks.write_unfinished(connection, context.seed_name)
         name = sql.Identifier(context.seed_name)
         run(connection, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
 

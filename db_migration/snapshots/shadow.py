@@ -70,7 +70,7 @@ def adopt(context: Context) -> None:
     with context.control.connect() as connection:
         terminate_sessions(connection, context.old_mirror_name)
         with connection.transaction():
-            run(connection, sql.SQL("COMMENT ON DATABASE {} IS NULL").format(old))
+            marks.write_unfinished(connection, context.old_mirror_name)
             run(connection, sql.SQL("ALTER DATABASE {} RENAME TO {}").format(old, shadow))
 
 

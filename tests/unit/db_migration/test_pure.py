@@ -52,6 +52,7 @@ def test_dump_is_split_at_its_headers() -> None:
 def test_a_strangers_comment_is_no_mark(text: str) -> None:
     assert marks.mirror_mark(text) is None
     assert marks.working_mark(text) is None
+    assert marks.is_strange(text)
 
 
 def test_marks_are_told_apart() -> None:
@@ -62,6 +63,8 @@ def test_marks_are_told_apart() -> None:
     )
     assert marks.working_mark(json.dumps({marks.KEY: mirror})) is None
     assert marks.mirror_mark(json.dumps({marks.KEY: working})) is None
+    assert not marks.is_strange(json.dumps({marks.KEY: working}))
+    assert not marks.is_strange(None)
 
 
 def test_a_lock_that_was_not_had_is_no_mystery() -> None:
