@@ -33,6 +33,7 @@ COLLISION_SECONDS = 5
 
 # Both sides must print the same value as the same text, whatever the server's defaults are.
 PINNED = {
+    "client_encoding": "UTF8",
     "timezone": "UTC",
     "datestyle": "ISO,YMD",
     "intervalstyle": "postgres",

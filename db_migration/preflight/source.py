@@ -36,12 +36,12 @@ def checks(facts: SourceFacts, permitted: Allowed) -> Iterator[Check]:
     yield _primary(facts)
     yield _mode(permitted)
     yield _wal_level(facts, permitted)
-    yield _free("slots", "max_replication_slots", facts.slots_free, facts.slots_max, permitted)
-    yield _free("senders", "max_wal_senders", facts.senders_free, facts.senders_max, permitted)
+    yield _free("slots", "max_replication_slots", facts, permitted)
+    yield _free("senders", "max_wal_senders", facts, permitted)
     yield _wal_bound(facts, permitted)
     yield _wal_headroom(permitted)
     yield _identities(facts)
-    yield from preflight_objects.checks(facts)
+    yield from preflight_objects.checks(facts, permitted.mode)
     yield _sequences(facts)
     yield _transactions(facts)
 
@@ -109,7 +109,13 @@ def _wal_level(facts: SourceFacts, permitted: Allowed) -> Check:
     )
 
 
-def _free(what: str, setting: str, free: int | None, most: int | None, permitted: Allowed) -> Check:
+def _free(what: str, setting: str, facts: SourceFacts, permitted: Allowed) -> Check:
+    free: int | None = getattr(facts, f"{what}_free")
+    most: int | None = getattr(facts, f"{what}_max")
+    way_out = f"raise {setting} on the source and restart it"
+    if facts.wal_level == "minimal":
+        way_out = f"set wal_level to `logical` together with {setting}, and restart the source: "
+        way_out += "with `wal_level = minimal` and walsenders it does not start"
     result = judged(None if free is None else free >= SLOTS_NEEDED)
     if permitted.mode is Mode.SNAPSHOT:
         result = Result.NOT_APPLICABLE
@@ -120,7 +126,7 @@ def _free(what: str, setting: str, free: int | None, most: int | None, permitted
         found=UNKNOWN if free is None else f"{free} of {most} free",
         needed=f"{SLOTS_NEEDED} free: one to follow, one to take in a new table",
         why="the feed and each new table need one",
-        way_out=f"raise {setting} on the source and restart it",
+        way_out=way_out,
     )
 
 

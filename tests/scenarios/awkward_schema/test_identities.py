@@ -40,6 +40,19 @@ def test_prod_changes_and_removes_rows_of_a_table_with_an_unusable_key(
     scenario.assert_equal()
 
 
+def test_a_generated_key_does_not_hinder_where_an_index_names_the_rows(
+    scenario: Scenario,
+) -> None:
+    """The way out that the preflight gives for such a key."""
+    made = BY_INDEX.replace("word text", "word text, b int GENERATED ALWAYS AS (id) STORED")
+    made += "ALTER TABLE keyed ADD PRIMARY KEY (b); INSERT INTO keyed VALUES (1, 'one'), (2, 'x')"
+    scenario.source.sql(made, database="airbyte")
+    scenario.converge()
+    for change in CHANGES:
+        scenario.source.sql(change, database="airbyte")
+    scenario.assert_equal()
+
+
 def test_an_index_that_names_the_rows_is_kept(scenario: Scenario) -> None:
     scenario.source.sql(BY_INDEX, database="airbyte")
     scenario.converge()
