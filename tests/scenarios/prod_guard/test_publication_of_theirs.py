@@ -71,6 +71,16 @@ def test_it_is_refused_before_a_slot_is_made(scenario: Scenario) -> None:
     scenario.assert_equal()
 
 
+def test_one_that_was_there_before_us_is_named(scenario: Scenario) -> None:
+    """It publishes all that we need, and `release` would take it from who made it."""
+    scenario.source.sql(MAKE, database="airbyte")
+    check = checked(scenario)["source.names"]
+    assert check.result is Result.WARNING
+    assert "was there before: `release` drops it" in check.found
+    assert scenario.cli("prepare").returncode == 0
+    assert checked(scenario)["source.names"].result is Result.PASS
+
+
 def test_prod_changes_its_tables_though_it_publishes_them_all(scenario: Scenario) -> None:
     """Who made it has stopped prod's DELETE; we mend that, and feed from another one."""
     scenario.source.sql(f"{MAKE} FOR ALL TABLES", database="airbyte")
