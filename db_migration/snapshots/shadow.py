@@ -65,7 +65,7 @@ def refillable(context: Context) -> bool:
 
 @effect(Effect.ADOPT_SHADOW)
 def adopt(context: Context) -> None:
-    """Make the replaced mirror the shadow; without its mark, which is not true any longer."""
+    """Make the replaced mirror the shadow; unfinished, for its mark is not true any longer."""
     old, shadow = sql.Identifier(context.old_mirror_name), sql.Identifier(context.seed_name)
     with context.control.connect() as connection:
         terminate_sessions(connection, context.old_mirror_name)
