@@ -1,6 +1,9 @@
 """`python -m db_migration` is the same as `db-migration`."""
 
-from db_migration.cli.app import app
-
 if __name__ == "__main__":
-    app()
+    try:
+        from db_migration.cli.app import app
+
+        app()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

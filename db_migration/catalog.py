@@ -69,14 +69,17 @@ class Sequence:
 
 
 def tables(connection: Connection, publication: str = "") -> list[Table]:
-    """List the tables that can be published, with their replica identity."""
+    """List the tables that can be published, with their replica identity.
+
+    A deferrable key is none to PostgreSQL: prod could change no row of a table published with it.
+    """
     found = rows(
         connection,
         """
         SELECT n.nspname, c.relname, c.relreplident::text,
                c.relreplident = 'f' OR EXISTS (
-                   SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND CASE
-                       c.relreplident WHEN 'd' THEN i.indisprimary
+                   SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid
+                       AND i.indimmediate AND CASE c.relreplident WHEN 'd' THEN i.indisprimary
                        WHEN 'i' THEN i.indisreplident ELSE false END),
                EXISTS (SELECT FROM pg_publication_tables p WHERE p.pubname = %s
                        AND p.schemaname = n.nspname AND p.tablename = c.relname),
@@ -270,3 +273,12 @@ def wal_bounded(connection: Connection) -> bool:
             """,
         )
     )
+
+
+OTHER_SLOTS = """
+SELECT coalesce(jsonb_object_agg(slot_name, coalesce(
+    pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint), '{}')
+FROM pg_replication_slots
+WHERE slot_name <> %(slot)s AND wal_status IS DISTINCT FROM 'lost'
+"""
+"""The slots that are not `slot`, each with the bytes of WAL that it keeps; lost ones left out."""

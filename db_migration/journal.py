@@ -83,6 +83,16 @@ class Journal:
         with self._endpoint.connect() as connection:
             yield try_lock(connection, self._feed)
 
+    def is_held(self) -> bool:
+        """Tell whether a process holds the feed's lock by now, as at every step."""
+        query = (
+            "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+            "WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database() AND "
+            "l.classid::bigint = %s AND l.objid::bigint = hashtext(%s)::bigint & 4294967295)"
+        )
+        with self._endpoint.connect() as connection:
+            return bool(value(connection, query, (LOCK_CLASS, self._feed)))
+
     @effect(Effect.WRITE_JOURNAL)
     def event(
         self, step: str, phase: str, detail: str, evidence: Mapping[str, Any] | None = None

@@ -31,8 +31,17 @@ CONNECT_TIMEOUT_SECONDS = 5
 SILENCE_SECONDS = 20
 COLLISION_SECONDS = 5
 
+# SQLSTATE 53300 in words: libpq keeps the code of a refused connection to itself.
+CROWDED = ("too many clients", "too many connections", "connection slots are reserved")
+MAKE_ROOM = (
+    "end connections that nobody needs (pg_stat_activity lists them), or raise `max_connections`, "
+    "or the CONNECTION LIMIT of the role or database that is named; this is tried again by itself"
+)
+"""The way out when all connections that a server allows are taken."""
+
 # Both sides must print the same value as the same text, whatever the server's defaults are.
 PINNED = {
+    "client_encoding": "UTF8",
     "timezone": "UTC",
     "datestyle": "ISO,YMD",
     "intervalstyle": "postgres",
@@ -99,6 +108,8 @@ class Endpoint:
     def _shut(self, said: str) -> UnreachableError:
         """Say why nobody gets in; a password is mended elsewhere than a tunnel."""
         way_out = "look at the server and at the tunnel to it; this is tried again by itself"
+        if crowded(said):
+            way_out = MAKE_ROOM
         if "password authentication failed" in said:
             way_out = (
                 f"write the role's present password into `{self.login.password_file}` (with "
@@ -110,6 +121,11 @@ class Endpoint:
             needed="a server that answers and accepts this role",
             way_out=way_out,
         )
+
+
+def crowded(said: str) -> bool:
+    """Tell whether somebody was refused because all connections are taken."""
+    return any(words in said for words in CROWDED)
 
 
 def held(side: str) -> UnreachableError:

@@ -21,7 +21,7 @@ COPIES = frozenset({Step.SEED, Step.SNAPSHOT})
 
 ACTIONS: dict[Step, Action] = {
     Step.DROP_SLOT: lambda context, _: follow.drop_slot(context),
-    Step.CREATE_ROLE: lambda context, _: prepare.create_role(context),
+    Step.CREATE_ROLE: prepare.prepare_role,
     Step.BOUND_WAL: lambda context, _: prepare.bound_wal(context),
     Step.SET_WAL_LEVEL: lambda context, _: prepare.set_wal_level(context),
     Step.RESTART_SOURCE: prepare.restart_source,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,8 @@ from db_migration.snapshots import plan as snapshot_plan
 
 PAUSE_AFTER_ERROR_SECONDS = 2.0
 LOOKS_UNTIL_STALLED = 10
+LOOKS_UNTIL_BELIEVED = 3
+"""How often a worker has to be missing, or there, until that is said to be wrong, or well."""
 LONGEST_NAP_SECONDS = 0.2
 EPOCH_SECONDS = 30
 """How often other servers are asked for a higher epoch."""
@@ -48,7 +51,7 @@ class Agent:
         self._open = False
         self._said: str | None = None
         self._reported: str | None = None
-        self._without_worker = 0
+        self._without_worker = self._well = 0
         self._active: state.Active | None = None
         self._peers_asked: float | None = None
         self._heartbeat = Heartbeat(context)
@@ -125,18 +128,29 @@ class Agent:
         if outage is not None and not patient:
             raise outage
         if decision.step is Step.WAIT:
-            rests = self.memory.failure if sight.planner.rest_seconds > 0 else None
-            self._save(feed_state.describe(self.context, sight, decision, outage or rests))
-            self._say(decision)
-            if outage is not None:
-                self._report(outage)
-            else:
-                self._reported = None
+            self._wait(sight, decision, outage)
             return Step.WAIT
         if allowed is not None and decision.step not in allowed:
             return Step.WAIT
         self._act(sight, decision, outage)
         return decision.step
+
+    def _wait(
+        self, sight: observe.Sight, decision: plan.Decision, outage: MigrationError | None
+    ) -> None:
+        """Tell what is waited for, and what is wrong: also with a worker, which raises nothing."""
+        rests = self.memory.failure if sight.planner.rest_seconds > 0 else None
+        told = feed_state.describe(self.context, sight, decision, outage or rests)
+        self._save(told)
+        self._say(decision)
+        if outage is not None:
+            self._report(outage)
+        elif told["error"] is None or rests is not None:
+            # A worker that fails is there for a moment at each attempt: one look proves nothing.
+            self._well += 1
+            self._reported = self._reported if self._well < LOOKS_UNTIL_BELIEVED else None
+        elif self._without_worker >= LOOKS_UNTIL_BELIEVED:
+            self._warn(told["error"]["found"])
 
     def _look(self) -> observe.Sight:
         """Observe, and count for how long the subscription has had no worker."""
@@ -237,7 +251,7 @@ class Agent:
     def _save(self, state: dict[str, Any]) -> None:
         """Keep the state for `status`; without the target there is nowhere to keep it."""
         lag = state.get("lag")
-        if isinstance(lag, dict):
+        if isinstance(lag, dict) and lag["bytes"] is not None:
             self._lag_seen = {**lag, "at": lag["measured_at"]}
         self._state = {**state, "lag_seen": self._lag_seen}
         self.board.show(self.name, self._state)
@@ -255,13 +269,18 @@ class Agent:
 
     def _report(self, error: Exception) -> None:
         """Log an error once, save it as the feed's state, and slow down."""
-        text = error_text.short(error)
-        if text != self._reported:
-            self._log.warning("not now", error=text)
-            self._reported = text
-        self.board.failed(self.name)
+        self._warn(error_text.short(error))
         self._save_error(error)
         self.context.stop.wait(min(PAUSE_AFTER_ERROR_SECONDS, self.context.config.poll_seconds))
+
+    def _warn(self, text: str) -> None:
+        """Log an error, unless only its numbers differ from the last one's, and count it."""
+        kind = re.sub(r"\d+", "", text)
+        if kind != self._reported:
+            self._log.warning("not now", error=text)
+            self._reported = kind
+        self._well = 0
+        self.board.failed(self.name)
 
     def _save_error(self, error: Exception) -> None:
         """Add the error to the last state; what an earlier process has said counts, too."""

@@ -170,6 +170,7 @@ def _intent(journal: Journal, connection: Connection) -> state.Intent:
         released="released" in noted,
         cutting_over="cutting_over" in noted,
         restarting_source="restart_source" in noted,
+        prepared="prepared" in noted,
         reader_stopped="reader_stopped" in noted,
     )
 

@@ -10,33 +10,29 @@ from db_migration.agent.memory import Memory
 from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.errors import UnreachableError
-from db_migration.postgres import Connection, row, rows, value
+from db_migration.following import publication, settings
+from db_migration.postgres import Connection, row, value
 from db_migration.snapshots import plan as snapshot_plan
+
+ROLE_EXISTS = "SELECT true FROM pg_roles WHERE rolname = %s"
 
 
 def source(
     context: Context, connection: Connection, memory: Memory, allowed: state.Policy
 ) -> state.Source:
     """Observe the source, as the owner of its tables."""
-    wal_level, fixed = rows(
-        connection,
-        "SELECT setting, source = 'command line' FROM pg_settings WHERE name = 'wal_level'",
-    )[0]
-    configured = wal_level
-    if wal_level != "logical" and catalog.settings_file_readable(connection):
-        query = "SELECT setting FROM pg_file_settings WHERE name = %s ORDER BY seqno DESC LIMIT 1"
-        configured = value(connection, query, ("wal_level",)) or wal_level
-    publication = value(
-        connection, "SELECT true FROM pg_publication WHERE pubname = %s", (PUBLICATION,)
-    )
+    log = settings.look(connection, settings.WAL_LEVEL)
+    there = value(connection, "SELECT true FROM pg_publication WHERE pubname = %s", (PUBLICATION,))
     schema = memory.schema.look(connection, time.monotonic())
     return state.Source(
-        wal_level=wal_level,
-        wal_level_configured=configured,
-        wal_level_fixed=fixed,
-        role_ready=role_ready(context, connection, wal_level, allowed),
+        wal_level=log.running,
+        wal_level_configured=log.configured,
+        wal_level_fixed=log.fixed,
+        role_ready=role_ready(context, connection, log.running, allowed),
+        role_exists=bool(value(connection, ROLE_EXISTS, (context.reader.login.user,))),
         wal_bounded=catalog.wal_bounded(connection),
-        publication=bool(publication),
+        publication=bool(there),
+        publication_faults=tuple(publication.faults(connection)),
         tables=schema.tables,
         types=schema.types,
         slot=slot(connection, context.feed.slot),

@@ -27,6 +27,7 @@ from enum import StrEnum
 
 from db_migration.agent.state import (
     Database,
+    Intent,
     Mark,
     Observed,
     Policy,
@@ -36,6 +37,7 @@ from db_migration.agent.state import (
     Working,
 )
 from db_migration.errors import BlockedError
+from db_migration.following import publication
 
 
 class Step(StrEnum):
@@ -151,6 +153,7 @@ def _prepare(seen: Observed) -> Decision | None:
             way_out="run `pulumi up`, which declares it (by hand: db_migration/target_setup.sql)",
         )
     _refuse_foreign(target.mirror)
+    _refuse_released(source, seen.intent)
     if not source.role_ready:
         return Decision(Step.CREATE_ROLE, "the feed's role on the source is missing or incomplete")
     return None
@@ -160,6 +163,8 @@ def _log_for_a_slot(seen: Observed) -> Decision | None:
     """Have the source write a log that can be followed, and bound what is kept of it."""
     if seen.source is None:
         return None
+    if seen.source.publication_faults:
+        raise publication.refusal(seen.source.publication_faults)
     return _wal_level(seen.source, seen.policy) or _wal_bound(seen.source)
 
 
@@ -180,10 +185,25 @@ def _refuse_foreign(mirror: Database) -> None:
         )
 
 
+def _refuse_released(source: Source, intent: Intent) -> None:
+    """Do not change a prod again that was released while this target was away."""
+    gone = not (source.role_exists or source.publication or source.slot)
+    if intent.prepared and gone:
+        raise BlockedError(
+            found="role, publication and slot of this feed are gone from the source",
+            needed="a source that this feed was not taken away from",
+            way_out="if it was released while this target was away: `db-migration release` again; "
+            "else `db-migration prepare`, and the feed goes on with a new copy",
+        )
+
+
 def _wal_level(source: Source, policy: Policy) -> Decision | None:
     """Bring the source to `wal_level = logical`, as far as that is allowed."""
     if source.wal_level == "logical":
-        return None
+        if source.wal_level_fixed or source.wal_level_configured == "logical":
+            return None
+        why = "with `wal_level` reset and a slot of ours the source would not start again"
+        return Decision(Step.SET_WAL_LEVEL, why)
     if source.wal_level_fixed or not policy.allow_source_restart:
         why = (
             "set on its command line"

@@ -27,6 +27,8 @@ class Intent:
 
     released: bool = False
     restarting_source: bool = False
+    prepared: bool = False
+    """Whether the feed's role has been made on the source since the last `prepare`."""
     reader_stopped: bool = False
     cutting_over: bool = False
 
@@ -59,9 +61,12 @@ class Source:
     wal_level_configured: str
     wal_level_fixed: bool = False
     role_ready: bool = False
+    role_exists: bool = True
     wal_bounded: bool = True
     """Whether the server itself gives up a slot before its WAL fills the disk."""
     publication: bool = False
+    publication_faults: tuple[str, ...] = ()
+    """What makes the publication of our name another one than we make."""
     tables: Mapping[str, SourceTable] = field(default_factory=dict)
     types: str = ""
     slot: Slot | None = None

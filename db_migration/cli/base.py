@@ -37,6 +37,12 @@ def stop_by_signal() -> threading.Event:
     return stop
 
 
+def say_error(error: Exception) -> None:
+    """Print an error for people, without secrets, as a verb says it."""
+    said = f"error: {MigrationError(**error_text.of_verb(error))}"
+    Console(stderr=True, highlight=False).print(said, markup=False, soft_wrap=True)
+
+
 def finite(number: float | None) -> float | None:
     """Refuse `inf` and `nan`: a range lets them through."""
     if number is not None and not math.isfinite(number):
@@ -89,14 +95,8 @@ def _in_three_parts(as_json: bool) -> Iterator[None]:
         yield
     except (MigrationError, psycopg.Error) as error:
         said = error_text.of_verb(error)
-        _say(said)
+        say_error(error)
         if as_json and not isinstance(error, DeadlinePassedError | DifferenceFoundError):
             report.print_json({"error": said})
         code = error.exit_code if isinstance(error, MigrationError) else ExitCode.UNEXPECTED
         raise typer.Exit(code) from None
-
-
-def _say(said: dict[str, str]) -> None:
-    error = MigrationError(**said)
-    out = Console(stderr=True, highlight=False)
-    out.print(f"error: {error}", markup=False, soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,13 +11,14 @@ from rich.console import Console
 from db_migration import config as configuration
 from db_migration.agent.agent import Agent
 from db_migration.agent.plan import Step
-from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported, say_error
 from db_migration.context import Context, context_of
-from db_migration.errors import BlockedError
+from db_migration.errors import BlockedError, MigrationError
 from db_migration.following import release, release_host
 from db_migration.following.feed_role import Trace
-from db_migration.following.prepare import SOURCE_STEPS
+from db_migration.following.prepare import PREPARED, SOURCE_STEPS
 from db_migration.journal import Journal
+from db_migration.reporting.error_text import of_verb
 from db_migration.verification import report
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be undone.")]
@@ -40,7 +41,8 @@ def _prepare(context: Context) -> list[str]:
     """
     agent = Agent(context)
     agent.journal.open()
-    agent.journal.intend(release.RELEASED, on=False)
+    for noted in (release.RELEASED, PREPARED):
+        agent.journal.intend(noted, on=False)
     done: list[str] = []
     while (step := agent.attempt(SOURCE_STEPS, patient=False)) is not Step.WAIT:
         if step.value in done:
@@ -62,18 +64,40 @@ def release_command(
     """
     with reported(as_json):
         loaded = configuration.load(config)
-        found = []
+        found: list[dict[str, Any]] = []
+        failed: list[MigrationError] = []
+        gone: list[tuple[str, str]] = []
         for feed in loaded.feeds:
             context = context_of(loaded, feed)
-            trail = Journal(context.control, feed.name)
-            undone = release.traces(context) if dry_run else release.release(context, trail)
-            left = [] if dry_run else release.left_over(context)
-            traces, host = asdicts(undone), asdicts(release_host.host_traces(context))
-            found.append({"name": feed.name, "traces": traces, "left": left, "host": host})
+            told: dict[str, Any] = {"name": feed.name, "traces": [], "left": [], "host": []}
+            try:
+                here = [slot for source, slot in gone if source == feed.source.name]
+                told |= _released(context, here, dry_run=dry_run)
+                gone.append((feed.source.name, feed.slot))
+            except MigrationError as error:
+                if len(loaded.feeds) == 1:
+                    raise
+                # The others are released all the same: a dead source must not keep them.
+                failed.append(error)
+                told["error"] = of_verb(error)
+            found.append(told)
         if as_json:
             report.print_json({"deployment": loaded.deployment, "dry_run": dry_run, "feeds": found})
         else:
             report.print_release(found, dry_run)
+        for each in failed:
+            say_error(each)
+        if failed:
+            raise typer.Exit(max(each.exit_code for each in failed))
+
+
+def _released(context: Context, gone: list[str], *, dry_run: bool) -> dict[str, Any]:
+    """Release a feed, or say what that would undo; `gone` as `release.traces` takes it."""
+    trail = Journal(context.control, context.feed.name)
+    undone = release.traces(context, gone) if dry_run else release.release(context, trail)
+    left = [] if dry_run else release.left_over(context)
+    host = asdicts(release_host.host_traces(context))
+    return {"traces": asdicts(undone), "left": left, "host": host}
 
 
 def asdicts(traces: list[Trace]) -> list[dict[str, str]]:

@@ -170,7 +170,7 @@ def _missing(server: ServerConfig, subscription: str) -> bool:
 
 def _lag(state: dict[str, Any]) -> str:
     lag = state.get("lag_seen") or state.get("lag")
-    if not lag:
+    if not lag or lag["bytes"] is None:
         return ""
     seen = f" at {lag['at']}" if lag.get("at") else ""
     return f"last seen {lag['bytes']:.0f} bytes and {lag['seconds']:.1f} s behind{seen}"

@@ -89,10 +89,13 @@ def _drop(connection: Connection, name: str) -> None:
     if owned is not None:
         raise _kept(name, f"owns {owned}", "REASSIGN OWNED BY {} TO another role")
     sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
-    run(connection, sessions, (name,))
     role = sql.Identifier(name)
     try:
         with connection.transaction():
+            # CREATEROLE alone neither ends a role's sessions nor drops what it has.
+            if value(connection, "SELECT NOT pg_has_role(%s, 'USAGE')", (name,)):
+                run(connection, sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+            run(connection, sessions, (name,))
             run(connection, sql.SQL("DROP OWNED BY {}").format(role))
             run(connection, sql.SQL("DROP ROLE {}").format(role))
     except psycopg.errors.DependentObjectsStillExist as error:

@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from db_migration import catalog, catalog_types
+from db_migration.agent import observe_working
 from db_migration.agent.state import Mark
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
@@ -69,10 +70,24 @@ def drop_old_mirror(context: Context) -> None:
 
 
 def drop_database(context: Context, name: str) -> None:
-    """Drop a database that this script made; only its own sessions are ended for that."""
+    """Drop a database that this script made; only its own sessions are ended for that.
+
+    One with somebody else's comment is only dropped while it is empty.
+    """
     with context.control.connect() as connection:
+        strange = marks.is_strange(marks.of_database(connection, name))
+        if strange and not observe_working.is_empty(context.server.at(name)):
+            raise _not_ours(name)
         terminate_sessions(connection, name)
         run(connection, sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def _not_ours(name: str) -> BlockedError:
+    return BlockedError(
+        found=f"`{name}` on the target holds tables, and its comment is not ours",
+        needed="this name for a copy of ours, which is dropped and made again",
+        way_out=f"ALTER DATABASE {name} RENAME TO another name; this is tried again by itself",
+    )
 
 
 @effect(Effect.SWAP_MIRROR)

@@ -10,7 +10,11 @@ takes their place (15 and later).
 `seconds` is the time from before the beat was sent until it was met. It can only be too long, by
 `resolution_seconds`: the round trip to the source and the last pause between two looks at the
 target, about 2 ms on one machine. A beat that is not met yet counts with its age. `bytes` is the
-WAL written on the source up to the beat that the worker had not reached when it was sent.
+WAL written on the source up to the beat that the worker had not reached when it was sent; without a
+worker, what the slot does not know to have arrived.
+
+While source or target is silent nothing is measured: `seconds` is the age of the last beat, so it
+grows as long as the outage lasts, and the rest is unknown.
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ from db_migration.following import schema_watch
 from db_migration.postgres import Connection, row, value
 
 BEAT_SECONDS = 1.0
+SILENT_SECONDS = 3 * BEAT_SECONDS
+"""After how long without an answer from both servers nothing counts as measured any more."""
 FIRST_PAUSE_SECONDS = 0.0005
 LONGEST_PAUSE_SECONDS = 0.25
 EMIT = "SELECT pg_logical_emit_message(true, 'airbyte_migration', '')::text"
@@ -38,16 +44,20 @@ MISSING = """
 SELECT pg_wal_lsn_diff(%s::pg_lsn, received_lsn)::float8 FROM pg_stat_subscription
 WHERE subname = %s AND worker_type = 'apply' AND received_lsn IS NOT NULL
 """
+NOT_CONFIRMED = """
+SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), confirmed_flush_lsn)::float8
+FROM pg_replication_slots WHERE slot_name = %s
+"""
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Lag:
-    """How far the copy was behind when it was last measured."""
+    """How far the copy was behind when it was last measured; None is what nobody knows."""
 
-    bytes: float
+    bytes: float | None
     seconds: float
-    resolution_seconds: float
+    resolution_seconds: float | None
     measured_at: str
 
 
@@ -77,6 +87,9 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._work, name="heartbeat", daemon=True)
         self._lag: Lag | None = None
         self._beat: Beat | None = None
+        self._sent = 0.0
+        self._heard: tuple[float, str] | None = None
+        """When both servers last answered."""
         self._stamp: str | None = None
 
     def start(self) -> None:
@@ -92,23 +105,30 @@ class Heartbeat:
 
     def follow(self, *, on: bool) -> None:
         """Measure while a subscription is enabled; forget what was measured when it is not."""
+        if on == self._following.is_set():
+            return
+        self._lag = self._beat = self._heard = None
         if on:
             self._following.set()
-            return
-        self._following.clear()
-        self._lag = self._beat = None
+        else:
+            self._following.clear()
 
     def lag(self) -> dict[str, object] | None:
-        """Return the last measurement; of a beat that is not met yet, its age."""
-        lag, beat = self._lag, self._beat
-        if beat is None or beat.bytes is None:
+        """Return the last measurement; of a beat that is not met yet, its age, and so of the last
+        one while a server is silent.
+        """
+        lag, beat, heard, now = self._lag, self._beat, self._heard, time.monotonic()
+        if heard is None or not self._following.is_set():
+            return None
+        if now - heard[0] > SILENT_SECONDS:
+            return asdict(Lag(None, now - self._sent, None, heard[1]))
+        age = now - beat.sent if beat is not None else 0.0
+        if beat is None or age <= (BEAT_SECONDS if beat.bytes is not None else SILENT_SECONDS):
             return asdict(lag) if lag is not None else None
-        age = time.monotonic() - beat.sent
-        if lag is not None and age <= BEAT_SECONDS:
-            return asdict(lag)
         return asdict(Lag(beat.bytes, age, beat.round_trip + LONGEST_PAUSE_SECONDS, _now()))
 
     def _work(self) -> None:
+        due = 0
         while not self._end.is_set():
             self._following.wait()
             try:
@@ -118,7 +138,10 @@ class Heartbeat:
                     while self._following.is_set() and not self._end.is_set():
                         self._once(source, target)
             except (MigrationError, psycopg.Error, OSError) as error:
-                log.debug("no heartbeat", feed=self._context.feed.name, error=type(error).__name__)
+                if self.beats >= due:  # once an outage
+                    due = self.beats + 1
+                    name = self._context.feed.name
+                    log.debug("no heartbeat", feed=name, error=type(error).__name__)
             self._end.wait(BEAT_SECONDS)
 
     def _once(self, source: Connection, target: Connection) -> None:
@@ -128,17 +151,19 @@ class Heartbeat:
         self._beat = beat
         self._meet(beat, target, until=begun + BEAT_SECONDS)
         if self._beat is not None:
-            beat.bytes = self._behind(beat, source, target)
+            beat.bytes = self._behind(source, target)
         stamp = schema_watch.stamp(source)
         if self._stamp not in {None, stamp}:
             self.moved.set()
         self._stamp = stamp
+        self._heard = time.monotonic(), _now()
         self.beats += 1
         self._end.wait(max(0.0, begun + BEAT_SECONDS - time.monotonic()))
 
     def _send(self, source: Connection) -> Beat:
         sent = time.monotonic()
         lsn = str(value(source, EMIT))
+        self._sent = sent
         return Beat(lsn, sent, time.monotonic() - sent)
 
     def _meet(self, beat: Beat, target: Connection, until: float) -> None:
@@ -152,18 +177,19 @@ class Heartbeat:
             if found is not None and found[0] <= 0:
                 resolution = beat.round_trip + pause
                 self._lag = Lag(beat.bytes or 0.0, now - beat.sent, resolution, _now())
-                self._beat = None
+                self._beat, self._heard = None, (now, _now())
                 return
             if now >= until:
                 return
             self._end.wait(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
 
-    def _behind(self, beat: Beat, source: Connection, target: Connection) -> float:
+    def _behind(self, source: Connection, target: Connection) -> float | None:
         """Say how much the source has written by now that the subscriber has not received."""
-        written = value(source, WRITTEN)
-        found = row(target, MISSING, (written, self._context.feed.slot))
-        return max(0.0, found[0]) if found is not None else beat.bytes or 0.0
+        slot = self._context.feed.slot
+        found = row(target, MISSING, (value(source, WRITTEN), slot))
+        found = found or row(source, NOT_CONFIRMED, (slot,))
+        return max(0.0, found[0]) if found is not None and found[0] is not None else None
 
 
 def _now() -> str:

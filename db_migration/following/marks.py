@@ -71,6 +71,17 @@ def active_epoch(comment: str | None) -> int | None:
     return int(found["epoch"])
 
 
+def is_strange(comment: str | None) -> bool:
+    """Tell whether a comment is somebody else's; a database without any may be ours, unfinished."""
+    return comment is not None and decode(comment) is None
+
+
+def write_unfinished(connection: Connection, database: str) -> None:
+    """Mark `database` as ours and not complete yet."""
+    named = sql.SQL("DATABASE {}").format(sql.Identifier(database))
+    _comment(connection, named, {"kind": "unfinished"})
+
+
 def write_active(connection: Connection, database: str, epoch: int, reason: str) -> None:
     """Mark `database` as promoted for an epoch."""
     body = {"kind": "active", "epoch": epoch, "reason": reason}

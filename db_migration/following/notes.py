@@ -60,11 +60,15 @@ def write(context: Context, connection: Connection, noted: dict[str, Any]) -> No
         ) from None
 
 
-def keep(context: Context, connection: Connection, **was: object) -> None:
-    """Note what is there now, unless it is noted already: only the first look was before us."""
+def keep_setting(
+    context: Context, connection: Connection, key: str, was: str, by_system: str | None
+) -> None:
+    """Note what would count without us, and what ALTER SYSTEM said, unless that is noted already:
+    only the first look was before us.
+    """
     noted = begin(context, connection)
-    if noted is not None:
-        write(context, connection, {**was, **noted})
+    if noted is not None and f"{key}_was" not in noted:
+        write(context, connection, {**noted, f"{key}_was": was, f"{key}_system": by_system})
 
 
 def keep_identities(context: Context, connection: Connection, tables: list[catalog.Table]) -> None:

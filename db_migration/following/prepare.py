@@ -6,6 +6,7 @@ What was there before is noted on the role before it is changed, so that `releas
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import psycopg
 from psycopg import sql
@@ -17,7 +18,7 @@ from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, UnreachableError
-from db_migration.following import grants, notes
+from db_migration.following import grants, identity, notes, publication, settings
 from db_migration.journal import Journal
 from db_migration.postgres import Connection, hush, run, until, value
 from db_migration.snapshots import plan as snapshot_plan
@@ -38,8 +39,19 @@ SOURCE_STEPS = frozenset(
 RESTART_DEADLINE_SECONDS = 120
 RELOAD_DEADLINE_SECONDS = 10
 RESTART_SOURCE = "restart_source"
+PREPARED = "prepared"
+"""The source was made fit, so where nothing of ours is left there, somebody has released it."""
 LOCK_BRIEFLY = "SET lock_timeout = '300ms'"
 """Shorter than `deadlock_timeout` (1 s): in a circle of locks it is always us who step back."""
+
+IDENTITY_SECONDS, IDENTITY_EVERY = 1.0, 0.1
+"""For how long a table is tried at one turn, and how often; then it is the next turn's."""
+
+
+def prepare_role(context: Context, journal: Journal) -> None:
+    """Make the feed's role, and remember it where `release` with the target gone does not reach."""
+    create_role(context)
+    journal.intend(PREPARED, on=True)
 
 
 @effect(Effect.CREATE_ROLE)
@@ -104,11 +116,26 @@ def bound_wal(context: Context) -> None:
     """
     megabytes = context.feed.max_retained_wal_bytes // 1024**2
     with context.owner.connect() as connection:
-        was = value(connection, "SHOW max_slot_wal_keep_size")
-        notes.keep(context, connection, wal_bound_was=was)
-        size = sql.Literal(f"{megabytes}MB")
-        run(connection, sql.SQL("ALTER SYSTEM SET max_slot_wal_keep_size = {}").format(size))
-    reload(context, "max_slot_wal_keep_size", lambda setting: setting != "-1")
+        _refuse_to_end_slots(context, connection)
+        settings.change(context, connection, settings.WAL_BOUND, f"{megabytes}MB")
+    reload(context, settings.WAL_BOUND, lambda setting: setting != "-1")
+
+
+def _refuse_to_end_slots(context: Context, connection: Connection) -> None:
+    """Raise BlockedError if the bound would end somebody else's slot: it holds for every slot."""
+    bound = context.feed.max_retained_wal_bytes
+    found = connection.execute(catalog.OTHER_SLOTS, {"slot": context.feed.slot}).fetchone()
+    beyond = {name: kept for name, kept in (found or ({},))[0].items() if kept > bound}
+    if beyond:
+        listed = (f"slot `{name}` keeps {kept} bytes" for name, kept in sorted(beyond.items()))
+        raise BlockedError(
+            found=f"somebody else's {', '.join(listed)}; the bound would end it",
+            needed=f"no other slot that keeps more than {bound} bytes (`max_retained_wal_bytes`), "
+            "which the server is to bound every slot to",
+            way_out="let its consumer catch up, drop it if nobody needs it, or set "
+            "max_slot_wal_keep_size on the source as that slot needs it; this is tried again by "
+            "itself",
+        )
 
 
 def reload(context: Context, setting: str, wanted: Callable[[str], bool]) -> None:
@@ -122,8 +149,7 @@ def reload(context: Context, setting: str, wanted: Callable[[str], bool]) -> Non
 def set_wal_level(context: Context) -> None:
     """Set `wal_level = logical`; it counts from the next restart on."""
     with context.owner.connect() as connection:
-        notes.keep(context, connection, wal_level_was=value(connection, "SHOW wal_level"))
-        run(connection, "ALTER SYSTEM SET wal_level = 'logical'")
+        settings.change(context, connection, settings.WAL_LEVEL, "logical")
 
 
 def restart_source(context: Context, journal: Journal) -> None:
@@ -192,7 +218,7 @@ def _publish(context: Context, only: set[str] | None) -> None:
     Two locks held at once could close a circle with a transaction of prod's, and the server would
     end one of the two. So no transaction spans two tables, and we give up long before prod would.
     """
-    publication = sql.Identifier(PUBLICATION)
+    name = sql.Identifier(PUBLICATION)
     exists = "SELECT true FROM pg_publication WHERE pubname = %s"
     try:
         with context.owner.connect() as connection:
@@ -202,20 +228,27 @@ def _publish(context: Context, only: set[str] | None) -> None:
                 for table in catalog.tables(connection, PUBLICATION)
                 if only is None or table.full_name in only
             ]
+            if faults := publication.faults(connection):
+                _give_identity(context, connection, [one for one in tables if one.published])
+                raise publication.refusal(faults)
             _give_identity(context, connection, tables)
             if not value(connection, exists, (PUBLICATION,)):
-                run(connection, sql.SQL("CREATE PUBLICATION {}").format(publication))
+                run(connection, sql.SQL("CREATE PUBLICATION {}").format(name))
+            add = sql.SQL("ALTER PUBLICATION {} ADD TABLE ONLY {}")
             for table in tables:
                 if not table.published:
-                    name = sql.Identifier(table.schema, table.name)
-                    add = sql.SQL("ALTER PUBLICATION {} ADD TABLE ONLY {}")
-                    run(connection, add.format(publication, name))
+                    run(connection, add.format(name, sql.Identifier(table.schema, table.name)))
     except psycopg.errors.LockNotAvailable:
-        raise BlockedError(
-            found="a table of the source is held by a long transaction",
-            needed="a moment in which replica identities can be set (a short exclusive lock)",
-            way_out="nothing to do: this is tried again by itself; prod never waits for it",
-        ) from None
+        raise _held() from None
+
+
+def _held(table: str = "a table of the source") -> BlockedError:
+    return BlockedError(
+        found=f"{table} is held by a long transaction",
+        needed="a moment in which replica identities can be set (a short exclusive lock)",
+        way_out="nothing to do: this is tried again by itself, when no such transaction is seen; "
+        f"prod's statements wait {identity.LONGEST_WAIT_MS} ms for a try at most",
+    )
 
 
 def _give_identity(context: Context, connection: Connection, tables: list[catalog.Table]) -> None:
@@ -237,4 +270,6 @@ def _give_identity(context: Context, connection: Connection, tables: list[catalo
 def _set_full(connection: Connection, tables: list[catalog.Table]) -> None:
     for table in tables:
         name = sql.Identifier(table.schema, table.name)
-        run(connection, sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(name))
+        full = partial(identity.change, connection, name, "FULL")
+        if not until(full, IDENTITY_SECONDS, every=IDENTITY_EVERY):
+            raise _held(table.full_name)

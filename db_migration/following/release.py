@@ -5,40 +5,68 @@ What was there before stands in the comment of the feed's role, so it is known w
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import partial
 from typing import Any
 
-import psycopg
 from psycopg import sql
 
-from db_migration import catalog
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, MigrationError
-from db_migration.following import feed_role, follow, marks, notes
+from db_migration.following import feed_role, follow, identity, marks, notes, settings
 from db_migration.following.feed_role import Trace
 from db_migration.following.prepare import LOCK_BRIEFLY
 from db_migration.journal import Journal
-from db_migration.postgres import Connection, row, rows, run, until, value
+from db_migration.postgres import Connection, rows, run, until, value
 
 RELEASED = "released"
 LOCK_DEADLINE_SECONDS = 60
+WAL_LEVEL_SET = "`wal_level = logical` by ALTER SYSTEM"
+NOT_HEARD = Trace(
+    "the target, which does not answer and so has not heard of this",
+    "release again when it is back: until then its agent does nothing, and says why",
+)
 
 
-def traces(context: Context) -> list[Trace]:
-    """List everything that the feed has done on the source's database server."""
+def traces(context: Context, gone: Collection[str] = ()) -> list[Trace]:
+    """List everything that the feed has done on the source's database server.
+
+    `gone` are the slots of other feeds that are released before this one.
+    """
     with context.owner.connect() as connection:
-        return [
-            *_slots(context, connection),
-            *_publication(connection),
-            *_role(context, connection),
-        ]
+        slots = _slots(context, connection)
+        sharing = [name for name in _sharing(context, connection) if name not in gone]
+        if sharing:
+            return [*slots, _shared(context, sharing)]
+        return [*slots, *_publication(connection), *_role(context, connection)]
 
 
 def _slots(context: Context, connection: Connection) -> list[Trace]:
     query = "SELECT slot_name FROM pg_replication_slots WHERE slot_name = %s"
     found = rows(connection, query, (context.feed.slot,))
     return [Trace(f"replication slot `{name}`", "drop it") for (name,) in found]
+
+
+def _sharing(context: Context, connection: Connection) -> list[str]:
+    """Name the slots of other feeds from this source; they need all that is not this feed's."""
+    ours = f"{PUBLICATION}_"
+    return [name for name in _other_slots(context, connection) if name.startswith(ours)]
+
+
+def _other_slots(context: Context, connection: Connection) -> list[str]:
+    """Name the slots without which the server would not start below `wal_level = logical`."""
+    query = """
+    SELECT slot_name FROM pg_replication_slots
+    WHERE slot_type = 'logical' AND NOT temporary AND slot_name <> %s ORDER BY 1
+    """
+    return [name for (name,) in rows(connection, query, (context.feed.slot,))]
+
+
+def _shared(context: Context, slots: list[str]) -> Trace:
+    what = f"role `{context.reader.login.user}`, publication `{PUBLICATION}` and settings"
+    return Trace(what, f"leave them for `{'`, `'.join(slots)}`: the last feed's release takes them")
 
 
 def _publication(connection: Connection) -> list[Trace]:
@@ -53,19 +81,52 @@ def _role(context: Context, connection: Connection) -> list[Trace]:
     name = context.reader.login.user
     noted = marks.read_role(connection, name)
     if noted is None:
-        return []
+        return [Trace(text, "leave it") for text in _not_noted(context, connection)]
     found = [_identity(each) for each in notes.identities(connection, noted)]
     if "wal_level_was" in noted:
-        found.append(
-            Trace(
-                "`wal_level = logical` by ALTER SYSTEM",
-                f"reset it; `{noted['wal_level_was']}` counts again after the next restart, "
-                "which is yours to choose",
-            )
+        undo = (
+            f"reset it; `{noted['wal_level_was']}` counts again after the next restart, "
+            "which is yours to choose"
         )
+        others = _other_slots(context, connection)
+        found.append(Trace(WAL_LEVEL_SET, _kept_for(others) if others else undo))
     if "wal_bound_was" in noted:
         found.append(Trace("`max_slot_wal_keep_size` by ALTER SYSTEM", "reset it, at once"))
     return [*found, *feed_role.traces(connection, name, noted)]
+
+
+def _not_noted(context: Context, connection: Connection) -> list[str]:
+    """Say what has no note any more of what was there before us; nothing else may be changed."""
+    name = context.reader.login.user
+    query = """
+    SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = %s)
+       AND EXISTS (SELECT FROM pg_roles WHERE rolname = %s)
+    """
+    if context.reader.login == context.owner.login or marks.read_role(connection, name):
+        return []
+    if not value(connection, query, (PUBLICATION, name)):
+        return []
+    full = (
+        "SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_publication_rel p "
+        "JOIN pg_publication b ON b.oid = p.prpubid JOIN pg_class c ON c.oid = p.prrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE b.pubname = %s AND c.relreplident = 'f' ORDER BY 1"
+    )
+    tables = [
+        f"REPLICA IDENTITY FULL on {table}" for (table,) in rows(connection, full, (PUBLICATION,))
+    ]
+    level = settings.look(connection, settings.WAL_LEVEL).by_system
+    bound = settings.look(connection, settings.WAL_BOUND).by_system
+    by_system = [f"`wal_level = {level}` by ALTER SYSTEM"] if level else []
+    by_system += [f"`max_slot_wal_keep_size = {bound}` by ALTER SYSTEM"] if bound else []
+    return [f"role `{name}`, whose note of what was there before is gone", *tables, *by_system]
+
+
+def _kept_for(slots: list[str]) -> str:
+    return (
+        f"leave it: without it the server does not start while slot `{'`, `'.join(slots)}` is "
+        "there; by hand, when that is gone: ALTER SYSTEM RESET wal_level"
+    )
 
 
 def _identity(found: notes.Identity) -> Trace:
@@ -82,28 +143,46 @@ def _identity(found: notes.Identity) -> Trace:
 def release(context: Context, journal: Journal) -> list[Trace]:
     """Undo it all; safe to repeat, and to run with the target gone."""
     found = traces(context)
-    _let_go(context, journal)
+    heard = _let_go(context, journal, found)
     drop_slots(context)
-    drop_publication(context)
-    reset_wal_level(context)
-    reset_wal_bound(context)
-    drop_role(context)
+    with context.owner.connect() as connection:
+        shared = _sharing(context, connection)
+        unknown = [] if shared else _not_noted(context, connection)
+    if not shared:
+        drop_publication(context)
+        reset_wal_level(context)
+        reset_wal_bound(context)
+        drop_role(context)
+    if unknown:
+        raise BlockedError(
+            found=f"left as it is: {'; '.join(unknown)}",
+            needed="the note that `prepare` leaves on the role, to put back what was there before",
+            way_out="all else is undone; put back by hand what is not wanted, and drop the role "
+            "with DROP OWNED BY and DROP ROLE",
+        )
+    if not heard:
+        return [*found, NOT_HEARD]
+    journal.event("release", "done", f"{len(found)} thing(s) of the source undone or left")
     return found
 
 
-def _let_go(context: Context, journal: Journal) -> None:
-    """Tell the agent to stay away, wait until it does, and drop the subscription."""
+def _let_go(context: Context, journal: Journal, found: list[Trace]) -> bool:
+    """Tell the agent to stay away, wait until it does, and drop the subscription.
+
+    False when the target is gone: what it held can not follow without the slot anyway.
+    """
     try:
         journal.open()
         journal.intend(RELEASED, on=True)
+        journal.event("release", "started", "", {trace.what: trace.undo for trace in found})
         if not until(lambda: _alone(journal), LOCK_DEADLINE_SECONDS):
             raise _busy()
         follow.drop_subscription(context)
     except BlockedError:
         raise
     except MigrationError:
-        # The target is gone: what it held can not follow without the slot anyway.
-        return
+        return False
+    return True
 
 
 def _busy() -> BlockedError:
@@ -140,15 +219,7 @@ def drop_publication(context: Context) -> None:
 
 
 def _put_back(connection: Connection, found: notes.Identity, table: sql.Identifier) -> None:
-    change = sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(table, sql.SQL(found.was))
-
-    def changed() -> bool:
-        try:
-            run(connection, change)
-        except psycopg.errors.LockNotAvailable:
-            return False
-        return True
-
+    changed = partial(identity.change, connection, table, found.was)
     if not until(changed, LOCK_DEADLINE_SECONDS, every=0.5):
         raise BlockedError(
             found=f"{found.name} is held by a long transaction",
@@ -162,8 +233,8 @@ def reset_wal_level(context: Context) -> None:
     """Take `wal_level` back if it was us who set it; counts after the next restart."""
     with context.owner.connect() as connection:
         noted: dict[str, Any] = marks.read_role(connection, context.reader.login.user) or {}
-        if "wal_level_was" in noted:
-            run(connection, "ALTER SYSTEM RESET wal_level")
+        if not _other_slots(context, connection):
+            settings.put_back(connection, settings.WAL_LEVEL, noted)
 
 
 @effect(Effect.RESET_WAL_BOUND)
@@ -171,8 +242,7 @@ def reset_wal_bound(context: Context) -> None:
     """Take `max_slot_wal_keep_size` back if it was us who set it; needs no restart."""
     with context.owner.connect() as connection:
         noted: dict[str, Any] = marks.read_role(connection, context.reader.login.user) or {}
-        if "wal_bound_was" in noted:
-            run(connection, "ALTER SYSTEM RESET max_slot_wal_keep_size")
+        if settings.put_back(connection, settings.WAL_BOUND, noted):
             run(connection, "SELECT pg_reload_conf()")
 
 
@@ -186,14 +256,6 @@ def drop_role(context: Context) -> None:
 def left_over(context: Context) -> list[str]:
     """Say what `release` could not take away; empty when the source is as before."""
     with context.owner.connect() as connection:
-        if not catalog.settings_file_readable(connection):
-            return []  # who may not read that file has not written it with ALTER SYSTEM either
-        pending = row(
-            connection,
-            """
-            SELECT setting FROM pg_settings WHERE name = 'wal_level' AND setting = 'logical'
-                AND source <> 'command line' AND NOT EXISTS (
-                    SELECT FROM pg_file_settings WHERE name = 'wal_level' AND setting = 'logical')
-            """,
-        )
+        level = settings.look(connection, settings.WAL_LEVEL)
+    pending = level.running == "logical" and level.configured != "logical"
     return ["`wal_level` is `logical` until the next restart"] if pending else []

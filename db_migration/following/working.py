@@ -75,6 +75,7 @@ def clone_mirror(context: Context) -> marks.WorkingMark:
         terminate_sessions(connection, mirror)
         create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(mirror))
         run(connection, create)
+        marks.write_unfinished(connection, next_name(context))
         run(connection, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
     return marks.WorkingMark(made_at=made_at, source_lsn=lsn or "", complete=True)
 

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from db_migration import catalog
 from db_migration.postgres import Connection, row, value
+from db_migration.preflight import columns
 
 F = TypeVar("F")
 
@@ -66,6 +67,9 @@ class SourceFacts:
     odd_types: list[str] | None = None
     incomparable: list[str] | None = None
     """Columns without equality, in tables that name a row by all its columns."""
+    not_binary: list[str] | None = None
+    key_generated: list[str] | None = None
+    """Generated columns of the key that names a row."""
     event_triggers: list[str] | None = None
     replica_triggers: list[str] | None = None
     """Those that fire for what is replicated, too."""
@@ -76,6 +80,9 @@ class SourceFacts:
     ending_sequences: list[str] | None = None
     long_transactions: list[str] | None = None
     prepared_transactions: int | None = None
+    max_wal_size: int | None = None
+    other_slots: Mapping[str, int] | None = None
+    """Bytes of WAL that each slot but ours keeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,25 +111,15 @@ _TABLES = f"""
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE {catalog.USER_SCHEMAS} AND
 """
-_COLUMNS = f"""
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
-WHERE {catalog.USER_SCHEMAS} AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND
-"""
 _TRIGGERS = f"""
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_trigger g ON g.tgrelid = c.oid WHERE {catalog.USER_SCHEMAS} AND
 """
 _NAME = "n.nspname || '.' || c.relname"
-# What a subscriber compares a row by where it has no key: the default equality of each type.
-_INCOMPARABLE = """
-t.typtype = 'b' AND t.typcategory <> 'A' AND c.relreplident <> 'i'
-AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
-AND NOT EXISTS (
-  SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
-  WHERE o.opcdefault AND m.amname IN ('btree', 'hash') AND (o.opcintype = t.oid OR EXISTS (
-    SELECT FROM pg_cast k WHERE k.castsource = t.oid AND k.casttarget = o.opcintype
-    AND k.castmethod = 'b' AND k.castcontext = 'i')))
+# `relhassubclass` stays true when the last child is dropped.
+_PARTITIONED = """
+(c.relkind = 'p' OR c.relkind = 'r' AND (c.relispartition OR EXISTS (
+  SELECT FROM pg_inherits h WHERE h.inhparent = c.oid)))
 """
 # In numeric: between the ends of a bigint there is more than a bigint holds.
 _ENDING = """
@@ -163,17 +160,13 @@ SOURCE: dict[str, str] = {
     "unlogged": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'r' "
     "AND c.relpersistence = 'u')",
     "foreign": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'f')",
-    "partitioned": f"SELECT array(SELECT {_NAME} {_TABLES} (c.relkind = 'p' "
-    "OR c.relkind = 'r' AND (c.relispartition OR c.relhassubclass)))",
-    "generated": f"SELECT array(SELECT {_NAME} || '.' || a.attname {_COLUMNS} "
-    "a.attgenerated <> '')",
+    "partitioned": f"SELECT array(SELECT {_NAME} {_TABLES} {_PARTITIONED})",
+    "generated": columns.GENERATED,
     "row_security": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'r' AND c.relrowsecurity)",
-    # Values that name an object of this one server: an OID, a role, a table, a position in the log.
-    "odd_types": f"SELECT array(SELECT {_NAME} || '.' || a.attname || ' ' || t.typname {_COLUMNS} "
-    "t.typnamespace = 'pg_catalog'::regnamespace AND (t.typname ~ '^_?reg' OR t.typname IN "
-    "('oid', '_oid', 'xid', 'xid8', 'cid', 'tid', 'pg_lsn', 'aclitem', '_aclitem', 'refcursor')))",
-    "incomparable": f"SELECT array(SELECT {_NAME} || '.' || a.attname || ' ' || t.typname "
-    f"{_COLUMNS} {_INCOMPARABLE})",
+    "odd_types": columns.ODD,
+    "incomparable": columns.INCOMPARABLE,
+    "not_binary": columns.NOT_BINARY,
+    "key_generated": columns.KEY_GENERATED,
     "event_triggers": "SELECT array(SELECT evtname::text FROM pg_event_trigger)",
     "replica_triggers": f"SELECT array(SELECT {_NAME} || '.' || g.tgname {_TRIGGERS} "
     "NOT g.tgisinternal AND g.tgenabled IN ('A', 'R'))",
@@ -184,6 +177,8 @@ SOURCE: dict[str, str] = {
     "ending_sequences": f"SELECT array({_ENDING})",
     "long_transactions": _LONG,
     "prepared_transactions": "SELECT count(*) FROM pg_prepared_xacts",
+    "max_wal_size": "SELECT pg_size_bytes(current_setting('max_wal_size'))",
+    "other_slots": catalog.OTHER_SLOTS,
 }
 
 TARGET: dict[str, str] = {
@@ -213,6 +208,8 @@ def careful(connection: Connection, query: str, args: Mapping[str, object] | Non
     """
     try:
         found = connection.execute(sql.SQL(cast("Any", query)), args or {}).fetchone()
+    except UnicodeDecodeError:  # a database in SQL_ASCII sends whatever bytes it was given
+        return None
     except psycopg.Error:
         if connection.closed:
             raise

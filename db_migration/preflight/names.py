@@ -8,10 +8,12 @@ from db_migration.agent import observe_working
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.errors import UnreachableError
-from db_migration.following import marks
+from db_migration.following import marks, publication
 from db_migration.postgres import Connection, row, value
 from db_migration.preflight.checklist import Check, Result, judged, named
 from db_migration.preflight.facts import TargetFacts
+
+PUBLISHED = "SELECT true FROM pg_publication WHERE pubname = %s"
 
 
 def target(context: Context, facts: TargetFacts) -> Iterator[Check]:
@@ -21,19 +23,33 @@ def target(context: Context, facts: TargetFacts) -> Iterator[Check]:
     working = context.feed.working_database
     if working is not None:
         names += [f"{working.name}_next", f"{working.name}_old"]
-    taken = [name for name in names if facts.comments.get(name, "") is None]
-    yield Check(
+    yield _copies(context, facts, names)
+    if working is not None:
+        yield _working(context, facts, working.name)
+
+
+def _copies(context: Context, facts: TargetFacts, names: list[str]) -> Check:
+    there = [name for name in names if name in facts.comments]
+    taken = [name for name in there if marks.decode(facts.comments[name]) is None]
+    filled = [name for name in taken if not _is_empty(context, name)]
+    return Check(
         id="target.names",
         title="The names of the copies in the making are free, or ours",
-        result=judged(not taken, Result.WARNING),
-        found=f"there without a mark of ours: {named(taken)}",
+        result=judged(False) if filled else judged(not taken, Result.WARNING),
+        found=f"there without a mark of ours: {named(taken)}; of these not empty: {named(filled)}",
         needed="databases of these names only if this script made them: " + ", ".join(names),
         why="what is found under these names counts as a copy that was never completed, and is "
         "dropped",
         way_out="rename these databases, if they are somebody else's",
     )
-    if working is not None:
-        yield _working(context, facts, working.name)
+
+
+def _is_empty(context: Context, name: str) -> bool:
+    """Tell whether there is nothing to lose in it; one that lets us not in is somebody's."""
+    try:
+        return observe_working.is_empty(context.server.at(name))
+    except UnreachableError:
+        return False
 
 
 def _mirror(context: Context, facts: TargetFacts) -> Check:
@@ -84,10 +100,7 @@ def source(context: Context, connection: Connection) -> Iterator[Check]:
     noted = marks.read_role(connection, role) is not None
     exists = value(connection, "SELECT true FROM pg_roles WHERE rolname = %s", (role,))
     own = context.reader.login == context.owner.login
-    strange = []
-    query = "SELECT puballtables FROM pg_publication WHERE pubname = %s"
-    if value(connection, query, (PUBLICATION,)):
-        strange.append(f"publication `{PUBLICATION}` is FOR ALL TABLES")
+    strange = publication.faults(connection)
     slot = row(
         connection,
         "SELECT database, plugin FROM pg_replication_slots WHERE slot_name = %s",
@@ -97,6 +110,8 @@ def source(context: Context, connection: Connection) -> Iterator[Check]:
         strange.append(f"slot `{context.feed.slot}` is of database {slot[0]}, plugin {slot[1]}")
     before = bool(exists) and not noted and not own
     there = ["the role was there before: `release` keeps it"] if before else []
+    if not noted and not own and value(connection, PUBLISHED, (PUBLICATION,)):
+        there.append(f"publication `{PUBLICATION}` was there before: `release` drops it")
     yield Check(
         id="source.names",
         title="The feed's names on the source are free, or ours",
@@ -104,6 +119,7 @@ def source(context: Context, connection: Connection) -> Iterator[Check]:
         found="; ".join([*strange, *there]) or "free, or ours",
         needed=f"role `{role}`, publication `{PUBLICATION}` and slot `{context.feed.slot}` free, "
         "or made by this script",
-        why="what somebody else uses under our name would be changed",
+        why="what somebody else uses under our name would be changed, and what a publication "
+        "leaves out never arrives",
         way_out="rename or drop these, or give the feed's target another name",
     )

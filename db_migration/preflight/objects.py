@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from db_migration.config import Mode
 from db_migration.preflight.checklist import UNKNOWN, Check, Result, judged, named
 from db_migration.preflight.facts import SourceFacts
 
@@ -18,6 +19,8 @@ class _Kind:
     otherwise: Result
     why: str
     way_out: str
+    follows: bool = False
+    """Whether it only hinders who follows the log."""
 
 
 _KINDS = (
@@ -63,6 +66,25 @@ _KINDS = (
         "the target finds a row of such a table by all its values: UPDATE and DELETE on the source "
         "would stop the feed",
         "add a primary key, or make the column jsonb or text; none of Airbyte's is like that",
+        follows=True,
+    ),
+    _Kind(
+        "not_binary",
+        "Columns of a type without a binary form",
+        Result.FAIL,
+        "rows are copied in PostgreSQL's binary format: no copy would ever be made",
+        "ALTER TABLE ... ALTER COLUMN ... TYPE text on these, or remove them from Airbyte's "
+        "database; none of Airbyte's is like that",
+    ),
+    _Kind(
+        "key_generated",
+        "Generated columns in the key that names a row",
+        Result.FAIL,
+        "a generated column is not sent, so the target could not tell which row is meant: the "
+        "first UPDATE or DELETE on the source would stop the feed",
+        "make a key of ordinary columns the primary one, or ALTER TABLE ... REPLICA IDENTITY USING "
+        "INDEX with a unique index of such; or `mode: snapshot`",
+        follows=True,
     ),
     _Kind(
         "event_triggers",
@@ -97,14 +119,15 @@ _KINDS = (
 )
 
 
-def checks(facts: SourceFacts) -> Iterator[Check]:
+def checks(facts: SourceFacts, mode: Mode) -> Iterator[Check]:
     """Name every object of these kinds."""
     for kind in _KINDS:
         found: list[str] | None = getattr(facts, kind.field)
+        result = judged(None if found is None else not found, kind.otherwise)
         yield Check(
             id=f"source.{kind.field}",
             title=kind.title,
-            result=judged(None if found is None else not found, kind.otherwise),
+            result=Result.NOT_APPLICABLE if kind.follows and mode is Mode.SNAPSHOT else result,
             found=named(found),
             needed="none" if kind.otherwise is not Result.PASS else "nothing",
             why=kind.why,

@@ -133,10 +133,10 @@ def read_source(context: Context, connection: Connection) -> SourceFacts:
 
 
 def _keyless(connection: Connection) -> list[str] | None:
-    """Name the tables without a key; None while one of the tables is locked."""
+    """Name the tables without a key; None while one of them is locked or its name no UTF-8."""
     try:
         tables = catalog.tables(connection, PUBLICATION)
-    except psycopg.errors.LockNotAvailable:
+    except (psycopg.errors.LockNotAvailable, UnicodeDecodeError):
         return None
     return [table.full_name for table in tables if not table.has_identity]
 

@@ -52,7 +52,9 @@ def serving(config: HttpConfig, board: Board) -> Iterator[int | None]:
     try:
         server = ThreadingHTTPServer((config.host, config.port), _handler(board))
     except OSError as error:
-        log.warning("no metrics", host=config.host, port=config.port, error=error.strerror)
+        hint = "free the port, or set another `http.port` (0: none); then start again"
+        found = {"host": config.host, "port": config.port, "error": error.strerror}
+        log.warning("no metrics", **found, hint=hint)
         yield None
         return
     thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
@@ -71,12 +73,19 @@ def _handler(board: Board) -> type[BaseHTTPRequestHandler]:
         timeout = REQUEST_SECONDS
 
         def do_GET(self) -> None:
+            self.wfile.write(self._head())
+
+        def do_HEAD(self) -> None:
+            self._head()
+
+        def _head(self) -> bytes:
+            """Send all but the body, which is returned."""
             status, kind, body = answer(self.path.partition("?")[0], board, registry)
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            return body
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep requests out of the log: a probe asks every few seconds."""

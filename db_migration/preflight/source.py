@@ -8,7 +8,8 @@ from typing import Any
 
 from db_migration.config import Mode
 from db_migration.preflight import objects as preflight_objects
-from db_migration.preflight.checklist import UNKNOWN, Check, Result, judged, named, sized
+from db_migration.preflight import retained as preflight_retained
+from db_migration.preflight.checklist import UNKNOWN, Check, Result, judged, named
 from db_migration.preflight.facts import SourceFacts
 
 OLDEST_SOURCE = 130000
@@ -36,12 +37,16 @@ def checks(facts: SourceFacts, permitted: Allowed) -> Iterator[Check]:
     yield _primary(facts)
     yield _mode(permitted)
     yield _wal_level(facts, permitted)
-    yield _free("slots", "max_replication_slots", facts.slots_free, facts.slots_max, permitted)
-    yield _free("senders", "max_wal_senders", facts.senders_free, facts.senders_max, permitted)
-    yield _wal_bound(facts, permitted)
-    yield _wal_headroom(permitted)
+    yield _free("slots", "max_replication_slots", facts, permitted)
+    yield _free("senders", "max_wal_senders", facts, permitted)
+    yield from preflight_retained.checks(
+        facts,
+        permitted.retained_bytes,
+        permitted.host_free_bytes,
+        follows=permitted.mode is not Mode.SNAPSHOT,
+    )
     yield _identities(facts)
-    yield from preflight_objects.checks(facts)
+    yield from preflight_objects.checks(facts, permitted.mode)
     yield _sequences(facts)
     yield _transactions(facts)
 
@@ -109,7 +114,13 @@ def _wal_level(facts: SourceFacts, permitted: Allowed) -> Check:
     )
 
 
-def _free(what: str, setting: str, free: int | None, most: int | None, permitted: Allowed) -> Check:
+def _free(what: str, setting: str, facts: SourceFacts, permitted: Allowed) -> Check:
+    free: int | None = getattr(facts, f"{what}_free")
+    most: int | None = getattr(facts, f"{what}_max")
+    way_out = f"raise {setting} on the source and restart it"
+    if facts.wal_level == "minimal":
+        way_out = f"set wal_level to `logical` together with {setting}, and restart the source: "
+        way_out += "with `wal_level = minimal` and walsenders it does not start"
     result = judged(None if free is None else free >= SLOTS_NEEDED)
     if permitted.mode is Mode.SNAPSHOT:
         result = Result.NOT_APPLICABLE
@@ -120,45 +131,7 @@ def _free(what: str, setting: str, free: int | None, most: int | None, permitted
         found=UNKNOWN if free is None else f"{free} of {most} free",
         needed=f"{SLOTS_NEEDED} free: one to follow, one to take in a new table",
         why="the feed and each new table need one",
-        way_out=f"raise {setting} on the source and restart it",
-    )
-
-
-def _wal_bound(facts: SourceFacts, permitted: Allowed) -> Check:
-    bounded = facts.wal_bound is not None and facts.wal_bound >= 0
-    ok = None if facts.wal_bound is None else bounded or bool(facts.can_bound)
-    if bounded:
-        found = f"{sized(facts.wal_bound)} at most"
-    elif facts.can_bound:
-        found = f"no bound yet; `prepare` sets {sized(permitted.retained_bytes)}"
-    else:
-        found = "no bound, and this role can not set one"
-    snapshot = permitted.mode is Mode.SNAPSHOT
-    return Check(
-        id="source.wal_bound",
-        title="A forgotten slot can not fill the source's disk",
-        result=Result.NOT_APPLICABLE if snapshot else judged(ok, Result.WARNING),
-        found=found,
-        needed="`max_slot_wal_keep_size` bounded by the server itself",
-        why="the agent drops its slot in time, but an agent on a dead host can not",
-        way_out="set max_slot_wal_keep_size on the source, or use a role that may",
-    )
-
-
-def _wal_headroom(permitted: Allowed) -> Check:
-    free, kept = permitted.host_free_bytes, permitted.retained_bytes
-    return Check(
-        id="source.wal_headroom",
-        title="Room on the source's disk for the WAL that a slot may keep",
-        result=Result.NOT_APPLICABLE
-        if permitted.mode is Mode.SNAPSHOT
-        else judged(None if free is None else free > kept),
-        found=f"{sized(free)} free on the source's host" if free is not None else UNKNOWN,
-        needed=f"more than {sized(kept)} (`max_retained_wal_bytes`)",
-        why="while the target is away, prod's server keeps WAL up to that bound",
-        way_out="lower `max_retained_wal_bytes`, or make room"
-        if free is not None
-        else "look on the source's host (`df`); `source.host_control` lets the agent ask it",
+        way_out=way_out,
     )
 
 

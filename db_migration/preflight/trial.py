@@ -13,7 +13,15 @@ from db_migration.config import Mode
 from db_migration.context import Context
 from db_migration.errors import MigrationError
 from db_migration.following import follow, marks
-from db_migration.postgres import Connection, Endpoint, hush, run, value
+from db_migration.postgres import (
+    MAKE_ROOM,
+    Connection,
+    Endpoint,
+    crowded,
+    hush,
+    run,
+    value,
+)
 from db_migration.preflight.checklist import Check, Result, judged
 from db_migration.snapshots import plan as snapshot_plan
 
@@ -62,7 +70,7 @@ def _tried(context: Context, right: Right) -> Check:
         found="tried: it works" if said is None else f"tried: {said}",
         needed="that it works",
         why=right.why,
-        way_out=right.way_out,
+        way_out=MAKE_ROOM if said is not None and crowded(said) else right.way_out,
     )
 
 

@@ -135,7 +135,7 @@ class _Rebuild:
         missing: list[str] = []
 
         def reached() -> bool:
-            missing[:] = _missing(server, name, goals)
+            missing[:] = _missing(server, name, goals, self._config.poll_seconds)
             if missing:
                 log.info("rebuild", waiting_for=missing)
             return not missing
@@ -149,12 +149,11 @@ class _Rebuild:
             )
 
 
-def _missing(server: ServerConfig, name: str, goals: list[str]) -> list[str]:
+def _missing(server: ServerConfig, name: str, goals: list[str], poll_seconds: float) -> list[str]:
     """Say what the feed's own state does not show yet; a verification of the last copy is none."""
     journal = Journal(servers.control(server), name)
     journal.open()
-    found = journal.state()
-    feed = found[0] if found is not None else status.unknown(name, None)
+    feed = status.last(journal, name, poll_seconds)
     query = (
         "SELECT coalesce((SELECT max(at) FROM migration.verification WHERE feed = %s) > "
         "(SELECT max(at) FROM migration.event WHERE feed = %s AND step = 'subscribe'), true)"

@@ -107,7 +107,7 @@ class Board:
         ]
 
     def not_ready(self) -> dict[str, str]:
-        """Say of each live feed that does not follow what it does instead."""
+        """Say of each feed that does not follow and has something to do what it does instead."""
         return {
             name: str(entry.state.get("state", "not looked at yet"))
             for name, entry in self.entries().items()
@@ -115,4 +115,4 @@ class Board:
         }
 
 
-READY = frozenset({"following", "waiting"})
+READY = frozenset({"following", "waiting", "released"})

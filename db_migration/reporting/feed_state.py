@@ -28,6 +28,7 @@ def describe(
         "verified": _verified(sight.verification),
         "lag": sight.lag,
         "schema": sight.schema,
+        "source_seen": seen.source is not None,
         "slot": _slot(context, sight),
         "subscription": _subscription(sight),
         "working_database": sight.working,

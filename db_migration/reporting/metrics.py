@@ -116,11 +116,14 @@ def _one_of(
     entries: dict[str, Entry],
     read: Any,  # noqa: ANN401
 ) -> GaugeMetricFamily:
-    """Return an enumeration: 1 for the value that holds, 0 for the others."""
+    """Return an enumeration: 1 for the value that holds, 0 for the others; no sample of a feed of
+    which none is known.
+    """
     family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["feed", name])
     for feed, entry in entries.items():
-        for known in values:
-            family.add_metric([feed, known], float(read(entry) == known))
+        holds = read(entry)
+        for known in values if holds is not None else ():
+            family.add_metric([feed, known], float(holds == known))
     return family
 
 
@@ -128,10 +131,10 @@ def _state(entry: Entry) -> str:
     return str(entry.state.get("state"))
 
 
-def _slot(entry: Entry) -> str:
+def _slot(entry: Entry) -> str | None:
     slot = entry.state.get("slot")
     if not slot:
-        return "none"
+        return "none" if entry.state.get("source_seen") else None
     return "lost" if slot.get("lost") else "kept"
 
 

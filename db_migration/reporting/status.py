@@ -46,16 +46,37 @@ def _active(config: Config) -> dict[str, Any] | None:
 
 def _feed(config: Config, feed: FeedConfig) -> dict[str, Any]:
     try:
-        found = Journal(Context(config, feed).control, feed.name).state()
+        journal = Journal(Context(config, feed).control, feed.name)
+        return last(journal, feed.name, config.poll_seconds)
     except MigrationError as error:
         return unknown(feed.name, error)
+
+
+def last(journal: Journal, name: str, poll_seconds: float) -> dict[str, Any]:
+    """Return the state that a feed's agent has saved last, as it counts by now.
+
+    An agent that has been silent for too long is dead, unless it holds the feed's lock: then it is
+    at a step, and one may take hours.
+    """
+    found = journal.state()
     if found is None:
-        return unknown(feed.name, None)
+        return unknown(name, None)
     state, age = snapshot_look.aged(*found), found[1]
-    if age > STALE_SECONDS + config.poll_seconds:
-        silent = f"the agent has said nothing for {age:.0f} s: is it running?"
-        return {**state, "age_seconds": age, "next": silent}
-    return {**state, "age_seconds": age}
+    if age > STALE_SECONDS + poll_seconds and not journal.is_held():
+        return silent(state, age)
+    return {**state, "silent": False, "age_seconds": age}
+
+
+def silent(state: dict[str, Any], age: float) -> dict[str, Any]:
+    """Return the state of a feed whose agent is dead: what it said last holds no longer."""
+    error = {
+        "found": f"the agent has said nothing for {age:.0f} s",
+        "needed": "an agent that runs and says how the feed is",
+        "way_out": "start it on the target's host: `docker start db-migration`; "
+        "`docker logs db-migration` says why it ended",
+    }
+    now = {"state": "broken", "silent": True, "lag": None, "age_seconds": age}
+    return {**state, **now, "next": "the agent has to run, see `error`", "error": error}
 
 
 def unknown(name: str, error: MigrationError | None) -> dict[str, Any]:
@@ -69,19 +90,22 @@ def unknown(name: str, error: MigrationError | None) -> dict[str, Any]:
         "verified": None,
         "lag": None,
         "schema": None,
+        "source_seen": False,
         "slot": None,
         "subscription": None,
         "working_database": None,
         "sequences_ahead": False,
         "age_seconds": None,
+        "silent": False,
         "next": "the agent has not reported yet: start it with `db-migration run`",
         "error": error.as_dict() if error else None,
     }
 
 
 def reached(feeds: list[dict[str, Any]], goals: list[str]) -> list[str]:
-    """Return what is still missing, as `feed: goal`; of a feed that is not live, nothing is
-    asked.
+    """Return what is still missing, as `feed: goal`.
+
+    Of a feed that is not live nothing is asked; one whose agent is silent has reached nothing.
     """
     missing = []
     for feed in feeds:
@@ -93,5 +117,7 @@ def reached(feeds: list[dict[str, Any]], goals: list[str]) -> list[str]:
             "verified": bool(verified and verified["equal"]),
             "working": feed["working_database"] is not None,
         }
-        missing += [f"{feed['name']}: {goal}" for goal in goals if not holds[goal]]
+        missing += [
+            f"{feed['name']}: {goal}" for goal in goals if feed.get("silent") or not holds[goal]
+        ]
     return missing

@@ -16,7 +16,7 @@ SHOWN = frozenset(
     {
         *("name", "state", "mode", "mode_why", "verified", "lag", "lag_seen", "slot"),
         *("subscription", "working_database", "sequences_ahead", "next", "error", "live"),
-        *("age_seconds", "snapshot", "schema"),
+        *("age_seconds", "silent", "source_seen", "snapshot", "schema"),
     }
 )
 """Keys that have a place of their own; every other one is shown as it is."""
@@ -46,6 +46,8 @@ def _lines(feed: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "lag", _behind(feed)
     if feed.get("slot"):
         yield "slot keeps", _slot(feed["slot"])
+    elif feed["state"] == "broken" and not feed.get("source_seen", True):
+        yield "slot keeps", "not known: the source was not seen"
     yield "verified", _verified(feed.get("verified"))
     working = feed.get("working_database")
     yield "working database", f"{working['age_seconds']:.0f} s old" if working else "not yet"
@@ -77,6 +79,8 @@ def _behind(feed: dict[str, Any]) -> str:
     copy, lag = feed.get("snapshot"), feed.get("lag")
     if copy and copy.get("age_seconds") is not None:
         return f"copy is {copy['age_seconds']:.0f} s old"
+    if lag and lag["bytes"] is None:
+        return f"{lag['seconds']:.0f} s, not measured since {lag['measured_at']}"
     return f"{lag['bytes']:.0f} B, {lag['seconds']:.3f} s" if lag else "-"
 
 

@@ -1,8 +1,8 @@
 """Make a complete copy in a database of its own, at the very point where a new slot starts.
 
 The slot's exported snapshot lives as long as a connection that holds it: a lost connection of a
-worker costs one job, a lost process the whole seed, which is then made anew. The mark is written
-last.
+worker costs one job, a lost process the whole seed, which is then made anew. The mark of
+a complete copy is written last.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def seed(context: Context, *, verify: bool = False) -> Loaded:
     """Slot, schema, rows, indexes, constraints, statistics, sequences, mark.
 
     With `verify` every table is read back while others still load, and compared with what was read
-    in the snapshot; a copy that differs gets no mark, and BlockedError names the tables.
+    in the snapshot; a copy that differs stays unfinished, and BlockedError names the tables.
     """
     with _replication(context) as walsender:
         start = create_slot(context, walsender)
@@ -165,6 +165,7 @@ def create_database(context: Context) -> None:
     """Make the database of the new copy, like the mirror; nobody else may enter it."""
     with context.control.connect() as connection:
         promotion.create_like(connection, context.seed_name, context.feed.target.database)
+        marks.write_unfinished(connection, context.seed_name)
         name = sql.Identifier(context.seed_name)
         run(connection, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
 

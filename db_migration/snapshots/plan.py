@@ -9,7 +9,7 @@ Invariants (each is tested at every prefix of every plan):
 1. The source gets a role that reads, and nothing else.
 2. A shadow is swapped in only with its mark, which is written after it was proven equal to its
    snapshot; a shadow without one is dropped.
-3. A database is changed only while it has no mark and is not the mirror.
+3. A database is changed only while its mark is not that of a copy and it is not the mirror.
 4. What is neither empty nor marked as ours is never dropped, renamed or written to.
 """
 

@@ -65,12 +65,12 @@ def refillable(context: Context) -> bool:
 
 @effect(Effect.ADOPT_SHADOW)
 def adopt(context: Context) -> None:
-    """Make the replaced mirror the shadow; without its mark, which is not true any longer."""
+    """Make the replaced mirror the shadow; unfinished, for its mark is not true any longer."""
     old, shadow = sql.Identifier(context.old_mirror_name), sql.Identifier(context.seed_name)
     with context.control.connect() as connection:
         terminate_sessions(connection, context.old_mirror_name)
         with connection.transaction():
-            run(connection, sql.SQL("COMMENT ON DATABASE {} IS NULL").format(old))
+            marks.write_unfinished(connection, context.old_mirror_name)
             run(connection, sql.SQL("ALTER DATABASE {} RENAME TO {}").format(old, shadow))
 
 

@@ -141,6 +141,22 @@ def test_deadline_is_exit_code_4(scenario: Scenario) -> None:
     assert json.loads(found.stdout)["feeds"][0]["state"] == "preparing"
 
 
+def test_nothing_is_waited_for_in_what_a_dead_agent_said(scenario: Scenario) -> None:
+    scenario.converge()
+    long_ago = "UPDATE migration.feed SET at = now() - interval '100 s'"
+    scenario.target.sql(long_ago, database="airbyte_migration")
+    goals = ("--wait", "following,verified", "--deadline", "0.5")
+    with scenario.journal().alone():  # as an agent does that is at a long step
+        assert scenario.cli("status", *goals).returncode == 0
+    found = scenario.cli("status", *goals)
+    assert found.returncode == 4
+    feed = json.loads(found.stdout)["feeds"][0]
+    assert feed["state"] == "broken"
+    assert feed["error"]["found"].startswith("the agent has said nothing for 10")
+    scenario.agent().once()
+    assert scenario.cli("status", *goals).returncode == 0
+
+
 def test_nothing_can_be_reached(scenario: Scenario) -> None:
     scenario.settings["feeds.0.source.port"] = 1
     found = scenario.cli("preflight")

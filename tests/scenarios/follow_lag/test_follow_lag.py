@@ -7,11 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client.exposition import generate_latest
 
+from db_migration.following.heartbeat import SILENT_SECONDS
+from db_migration.reporting.metrics import registry
 from tests.support import timeouts
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import Scenario
 from tests.support.tunnel import Tunnel
+
+GROWN = 2 * SILENT_SECONDS
 
 
 @pytest.fixture
@@ -62,6 +67,36 @@ def test_grows_while_the_subscriber_is_behind_and_falls_afterwards(
     assert lag(scenario)["bytes"] < 500_000
     scenario.assert_equal()
     stop()
+
+
+def test_is_what_the_slot_keeps_while_no_worker_runs(
+    scenario: Scenario, subscribers: Tunnel
+) -> None:
+    scenario.run_in_background(scenario.converge())
+    wait_for(lambda: lag(scenario), timeouts.FOLLOW)
+    subscribers.cut()
+    query = "INSERT INTO jobs (scope, status) SELECT repeat('x', 500), 'pending' "
+    scenario.source.sql(f"{query} FROM generate_series(1, 1000)", database="airbyte")
+    wait_for(lambda: (lag(scenario).get("bytes") or 0) > 500_000, timeouts.FOLLOW)
+
+
+def test_grows_while_the_source_is_down_and_what_was_measured_is_kept(scenario: Scenario) -> None:
+    agent = scenario.converge()
+    scenario.run_in_background(agent)
+    wait_for(lambda: lag(scenario), timeouts.FOLLOW)
+    scenario.source.stop()
+    stopped = datetime.now(UTC)
+    wait_for(lambda: lag(scenario).get("seconds", 0) > GROWN, timeouts.FOLLOW)
+    assert lag(scenario)["bytes"] is None
+    seen = scenario.state()["lag_seen"]
+    assert seen["seconds"] < GROWN
+    assert seen["bytes"] >= 0
+    assert datetime.fromisoformat(seen["at"]) < stopped + timedelta(seconds=SILENT_SECONDS)
+    metrics = generate_latest(registry(agent.board)).decode()
+    assert "db_migration_lag_seconds{" in metrics
+    assert "db_migration_slot_state{" not in metrics
+    scenario.source.start()
+    wait_for(lambda: lag(scenario).get("bytes") is not None, timeouts.FOLLOW)
 
 
 def test_is_not_claimed_without_a_subscription(scenario: Scenario) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from db_migration.following import follow
 from tests.scenarios.follow_outages.seen import MIRROR, says, well, write
@@ -167,6 +168,29 @@ def test_feed_is_paused_while_its_worker_waits_for_a_silent_source(
     wait_for(lambda: scenario.target.sql(f"{WORKS} AND received_lsn IS NULL"), timeouts.FOLLOW)
     follow.disable(scenario.context())
     assert not scenario.target.sql(WORKS)
+
+
+def test_a_change_that_can_not_be_applied_is_warned_of_once(scenario: Scenario) -> None:
+    """The worker fails again and again, and raises nothing here: its number of errors grows."""
+    agent = scenario.converge()
+    row = "INSERT INTO jobs (id, scope, status) VALUES (900000, 'of both', 'pending')"
+    scenario.target.sql(row, database="airbyte_mirror")
+    scenario.source.sql(row, database="airbyte")
+    with capture_logs() as logs:
+        stop = scenario.run_in_background(agent)
+        wait_for(lambda: failures(scenario) >= 2, timeouts.FOLLOW)
+        wait_for(lambda: agent.board.entries()[agent.name].errors >= 2, timeouts.FOLLOW)
+        stop()
+    warned = [line["error"] for line in logs if line["log_level"] == "warning"]
+    assert [error.split("(")[0] for error in warned] == [
+        "the subscription's worker does not run, or the source does not answer it "
+    ]
+
+
+def failures(scenario: Scenario) -> int:
+    query = "SELECT apply_error_count FROM pg_stat_subscription_stats WHERE subname = %s"
+    ((number,),) = scenario.target.sql(query, SLOT)
+    return int(number)
 
 
 def test_a_lost_journal_costs_its_history_only(scenario: Scenario) -> None:

@@ -42,9 +42,20 @@ CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (10);
 CREATE TABLE computed (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED);
 CREATE TYPE shade AS ENUM ('light', 'dark');
 CREATE DOMAIN short AS varchar(9);
+CREATE DOMAIN document AS json;
+CREATE TYPE wrapped AS (number int, content document);
+CREATE TYPE couple AS (number int, word short);
 CREATE TABLE blurred (
-  plain json, tree xml, place point, binary_one jsonb, label varchar, short short, kind shade, span int4range, list text[]
+  plain json, tree xml, place point, binary_one jsonb, label varchar, short short, kind shade, span int4range, list text[],
+  docs json[], nested wrapped[], named document, fine couple, couples couple[], worded tsvector, ids oidvector
 );
+CREATE TABLE unsendable (id int PRIMARY KEY, who aclitem, acl aclitem[]);
+CREATE TABLE key_made (a int, b int GENERATED ALWAYS AS (a * 2) STORED PRIMARY KEY);
+CREATE TABLE key_chosen (a int NOT NULL UNIQUE, b int GENERATED ALWAYS AS (a * 2) STORED PRIMARY KEY);
+ALTER TABLE key_chosen REPLICA IDENTITY USING INDEX key_chosen_a_key;
+CREATE TABLE bereft (id int PRIMARY KEY);
+CREATE TABLE its_child () INHERITS (bereft);
+DROP TABLE its_child;
 CREATE TABLE odd (id int PRIMARY KEY, what regclass, big oid, at pg_lsn);
 CREATE TABLE guarded (id int PRIMARY KEY);
 ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;

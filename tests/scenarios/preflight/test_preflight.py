@@ -29,8 +29,14 @@ TROUBLE = {
     "source.odd_types": (Result.WARNING, "3: public.odd.at pg_lsn, public.odd.big oid"),
     "source.incomparable": (
         Result.WARNING,
-        "3: public.blurred.place point, public.blurred.plain json, public.blurred.tree xml",
+        "6: public.blurred.docs _json, public.blurred.named document, public.blurred.nested "
+        "_wrapped, public.blurred.place point, public.blurred.plain json, public.blurred.tree xml",
     ),
+    "source.not_binary": (
+        Result.FAIL,
+        "2: public.unsendable.acl _aclitem, public.unsendable.who aclitem",
+    ),
+    "source.key_generated": (Result.FAIL, "1: public.key_made.b"),
     "source.generated": (Result.PASS, "public.computed.twice"),
     "source.event_triggers": (Result.WARNING, "1: noted"),
     "source.replica_triggers": (
@@ -171,6 +177,25 @@ def test_a_table_that_is_held_hides_nothing_else(
     assert "pg_terminate_backend" in error.way_out
 
 
+def test_a_database_without_an_encoding_is_named(scenario: Scenario) -> None:
+    """It hands out bytes that nobody said how to read, some of them no text at all."""
+    scenario.source.sql("DROP DATABASE airbyte")
+    scenario.source.sql(
+        "CREATE DATABASE airbyte ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' "
+        "LC_CTYPE 'C'"
+    )
+    with scenario.source.connect("airbyte") as prod:
+        prod.execute(b'CREATE TABLE plain (id int); CREATE UNLOGGED TABLE "caf\xe9" (id int)')
+    done = scenario.cli("preflight", "--json")
+    assert done.returncode == 3, done.stderr
+    checks = {check["id"]: check for check in json.loads(done.stdout)["feeds"][0]["checks"]}
+    assert checks["locale.encoding"]["result"] == Result.FAIL
+    assert "source SQL_ASCII" in checks["locale.encoding"]["found"]
+    assert "a database of UTF8 on the source" in checks["locale.encoding"]["way_out"]
+    assert "public.plain" in checks["source.identities"]["found"]
+    assert "not readable" in checks["source.unlogged"]["found"]
+
+
 def test_a_role_that_sees_no_sessions_does_not_call_them_short(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +206,18 @@ def test_a_role_that_sees_no_sessions_does_not_call_them_short(
         with scenario.source.connect("airbyte", options="-c role=blind") as owner:
             facts = preflight.read_source(scenario.context(), owner)
     assert facts.long_transactions is None
+
+
+def test_a_right_is_not_called_lacking_because_all_connections_are_taken(
+    scenario: Scenario,
+) -> None:
+    """`source.password` is tried with a second connection, beside the one that asks."""
+    scenario.owned_by("app", "CREATEROLE CONNECTION LIMIT 1")
+    check = checked(scenario)["source.password"]
+    assert check.result is Result.FAIL
+    assert "too many connections for role" in check.found
+    assert "CONNECTION LIMIT" in check.way_out
+    assert "pg_hba.conf" not in check.way_out
 
 
 @pytest.mark.parametrize("there", [False, True])

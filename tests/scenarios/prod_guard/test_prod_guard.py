@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 
+from db_migration.preflight import preflight
+from db_migration.preflight.checklist import Result
 from tests.support import timeouts
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import SLOT, Scenario
@@ -23,7 +25,7 @@ OWN = 64 * MEBIBYTE
 """`max_wal_size`: what the server keeps for itself in any case."""
 SEGMENTS = 25
 SLOWEST_SECONDS = 1.0
-"""We give up a lock after 0.3 s; nothing of prod's may wait much longer for us."""
+"""We give up a lock after 0.3 s at most; nothing of prod's may wait much longer for us."""
 
 
 def wal_on_disk(scenario: Scenario) -> int:
@@ -74,6 +76,27 @@ def test_a_slot_whose_agent_is_gone_does_not_fill_prods_disk(frugal: Scenario) -
     assert seeds[0]["evidence"] is None
     begun = [e for e in scenario.journal().history(99) if e["step"] == "drop_subscription"]
     assert begun[-1]["evidence"]["source"]["slot"]["lost"] is True
+
+
+def test_a_slot_of_somebody_else_is_not_ended_by_our_bound(frugal: Scenario) -> None:
+    """`max_slot_wal_keep_size` holds for every slot of the server, not for ours alone."""
+    scenario = frugal
+    scenario.settings["feeds.0.max_retained_wal_bytes"] = OWN
+    scenario.source.sql("SELECT pg_create_physical_replication_slot('their_standby', true)")
+    write_wal(scenario)
+    checks = {check.id: check for check in preflight.preflight(scenario.context())}
+    assert checks["source.other_slots"].result is Result.FAIL
+    assert "`their_standby` keeps" in checks["source.other_slots"].found
+    refused = scenario.cli("prepare")
+    assert refused.returncode == 3
+    assert "slot `their_standby` keeps" in refused.stderr
+    write_wal(scenario)
+    status = "SELECT wal_status IN ('reserved', 'extended') FROM pg_replication_slots"
+    assert scenario.source.sql(status) == [(True,)]
+
+    scenario.source.sql("SELECT pg_drop_replication_slot('their_standby')")
+    assert scenario.cli("prepare").returncode == 0
+    assert scenario.source.sql("SHOW max_slot_wal_keep_size") == [("64MB",)]
 
 
 SEEDED = ("seed", "done")
@@ -147,15 +170,65 @@ def test_no_statement_fails_while_a_feed_comes_and_goes(scenario: Scenario) -> N
 def test_a_long_transaction_of_prods_is_waited_for_and_never_hindered(scenario: Scenario) -> None:
     """A table without a key needs an exclusive lock for a moment: we step back, prod does not."""
     agent = scenario.agent()
-    there = scenario.source.connect
-    with there("airbyte") as prod, there("airbyte") as other, prod.transaction():
+    with scenario.source.connect("airbyte") as prod, prod.transaction():
         prod.execute("DELETE FROM stream_reset")
-        wait_for(lambda: _blocked(scenario, agent.once), timeouts.AGENT_STEP)
-        before = time.monotonic()
-        other.execute("INSERT INTO stream_reset (stream_name) VALUES ('meanwhile')")
-        assert time.monotonic() - before < SLOWEST_SECONDS * timeouts.FACTOR
+        with watched(scenario) as seen:
+            wait_for(lambda: _blocked(scenario, agent.once), timeouts.AGENT_STEP)
+    assert seen.waiting == 0
     scenario.converge(agent)
     scenario.assert_equal()
+
+
+def test_release_waits_for_a_reader_without_hindering_who_comes_after(scenario: Scenario) -> None:
+    assert scenario.cli("prepare").returncode == 0
+    done: list[int] = []
+    releasing = threading.Thread(target=lambda: done.append(scenario.cli("release").returncode))
+    published = "SELECT FROM pg_publication"
+    with scenario.source.connect("airbyte") as prod, prod.transaction():
+        prod.execute("SELECT FROM stream_reset")
+        with watched(scenario) as seen:
+            releasing.start()
+            # The identities are next; in so many looks at least one request would be seen.
+            wait_for(lambda: not prod.execute(published).fetchall(), timeouts.AGENT_STEP)
+            enough = seen.looks + 500
+            wait_for(lambda: seen.looks > enough, timeouts.AGENT_STEP)
+        assert done == []
+    releasing.join()
+    assert done == [0]
+    assert seen.waiting == 0
+    identity = "SELECT relreplident = 'd' FROM pg_class WHERE relname = 'stream_reset'"
+    assert scenario.source.sql(identity, database="airbyte") == [(True,)]
+
+
+@dataclass
+class Seen:
+    """How often the source was looked at, and a request for a table was waiting there."""
+
+    looks: int = 0
+    waiting: int = 0
+
+
+@contextmanager
+def watched(scenario: Scenario) -> Iterator[Seen]:
+    """Look all the time for who waits for a table: prod's statements would queue behind him."""
+    ended, found = threading.Event(), Seen()
+
+    def look() -> None:
+        with scenario.source.connect() as connection:
+            while not ended.is_set():
+                found.waiting += len(connection.execute(WAITING).fetchall())
+                found.looks += 1
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
+
+
+WAITING = "SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
 
 
 def _blocked(scenario: Scenario, turn: object) -> bool:

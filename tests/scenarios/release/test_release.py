@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import psycopg
+import pytest
+
 from tests.support.scenario import Scenario
 
 STATE = {
@@ -80,6 +83,17 @@ def test_agent_stays_away_until_prepare(scenario: Scenario) -> None:
     scenario.assert_equal()
 
 
+def test_audit_trail_says_who_released_what(scenario: Scenario) -> None:
+    scenario.converge()
+    done = scenario.cli("release", DB_MIGRATION_OPERATOR="bob")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(scenario.cli("history", "--json").stdout)["feeds"][0]["events"]
+    end, start = [event for event in told if event["step"] == "release"]
+    assert (start["phase"], end["phase"]) == ("started", "done")
+    assert start["who"].startswith("bob: release on ")
+    assert "replication slot `airbyte_migration_core_worker_01`" in start["evidence"]
+
+
 def test_works_with_the_target_gone(scenario: Scenario) -> None:
     scenario.converge()
     scenario.target.kill()
@@ -95,3 +109,17 @@ def test_role_that_was_there_before_is_kept(scenario: Scenario) -> None:
     assert scenario.cli("release").returncode == 0
     assert footprint(scenario)["roles"] == [("airbyte_migration",), ("docker",)]
     assert footprint(scenario)["default grants"] == []
+
+
+def test_an_owner_without_superuser_takes_away_the_role_that_he_made(scenario: Scenario) -> None:
+    """Neither is he a member of the role, whose session is open; snapshot mode needs no more."""
+    scenario.owned_by("app", "CREATEROLE")
+    scenario.settings["feeds.0.mode"] = "snapshot"
+    before = footprint(scenario)
+    assert scenario.cli("prepare").returncode == 0
+    assert footprint(scenario) != before
+    with scenario.context().reader.connect() as session:
+        assert scenario.cli("release").returncode == 0
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT 1")
+    assert footprint(scenario) == before

@@ -11,6 +11,7 @@ from psycopg.pq.abc import PGconn
 from db_migration.catalog import Column, Table
 from db_migration.config import PUBLICATION
 from db_migration.errors import BlockedError
+from db_migration.following import marks
 from db_migration.seeding import jobs as seed_jobs
 from db_migration.seeding import pipe, seed
 from db_migration.seeding import plan as seed_plan
@@ -39,8 +40,10 @@ def test_a_copy_that_is_not_what_is_there_gets_no_mark(
     monkeypatch.setattr(seed_jobs, "copy_statements", lacking)
     with pytest.raises(BlockedError, match=r"public\.attempts: 500 rows on the source, 499"):
         seed.seed(prepared.context(), verify=True)
-    comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
-    assert prepared.target.sql(comment, "airbyte_mirror_seed") == [(None,)]
+    with prepared.target.connect() as connection:
+        comment = marks.of_database(connection, "airbyte_mirror_seed")
+    assert comment is not None
+    assert marks.mirror_mark(comment) is None
 
 
 def test_a_value_that_changes_on_its_way_is_found(

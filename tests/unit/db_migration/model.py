@@ -103,9 +103,10 @@ class World:
             target=self._target() if self.target_up else None,
             policy=self.policy,
             intent=state.Intent(
-                "released" in self.intents,
-                "restart_source" in self.intents,
-                "reader_stopped" in self.intents,
+                released="released" in self.intents,
+                restarting_source="restart_source" in self.intents,
+                prepared="prepared" in self.intents,
+                reader_stopped="reader_stopped" in self.intents,
             ),
             verify_due=not self.verified,
             quiet_seconds=inf if self.quiet else 1.0,
@@ -120,6 +121,7 @@ class World:
             wal_level=self.wal_level,
             wal_level_configured=self.wal_configured,
             role_ready=self.role,
+            role_exists=self.role,
             wal_bounded=self.wal_bounded,
             publication=self.publication,
             tables=dict(self.tables),
@@ -296,7 +298,10 @@ def effects(step: Step, world: World) -> Effects:  # size: a table, one entry a 
         ]
         swap_working = [*stop, *swap_working, *start_reader]
     table: dict[Step, Effects] = {
-        Step.CREATE_ROLE: [(Effect.CREATE_ROLE, _set(role=True))],
+        Step.CREATE_ROLE: [
+            (Effect.CREATE_ROLE, _set(role=True)),
+            (Effect.SAVE_INTENT, _intend("prepared", on=True)),
+        ],
         Step.BOUND_WAL: [(Effect.BOUND_WAL, _set(wal_bounded=True))],
         Step.SET_WAL_LEVEL: [(Effect.SET_WAL_LEVEL, _set(wal_configured="logical"))],
         Step.RESTART_SOURCE: [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,21 @@ from db_migration.cli.app import VERBS, app
 ROOT = Path(__file__).parents[3]
 LIGHT = ("status", "history", "idle")
 """Verbs that are typed or asked again and again, or that sleep: what else there is costs them."""
+
+
+@pytest.mark.parametrize("module", ["typer", "prometheus_client"])
+def test_interrupted_while_it_starts_it_ends_quietly(module: str, tmp_path: Path) -> None:
+    """The first module is imported by the command line itself, the other one by the verb."""
+    interrupt = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    (tmp_path / f"{module}.py").write_text(interrupt)
+    found = subprocess.run(
+        [sys.executable, "-m", "db_migration", "run"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    assert (found.returncode, found.stderr) == (130, b"")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import parser
+from structlog.testing import capture_logs
 
 from db_migration.config import HttpConfig
 from db_migration.preflight import probes
@@ -22,6 +23,7 @@ FOLLOWING: dict[str, Any] = {
     "state": "following",
     "mode": "logical",
     "lag": {"bytes": 120.0, "seconds": 0.25},
+    "source_seen": True,
     "slot": {"retained_bytes": 4096, "limit_bytes": 8192, "lost": False},
     "subscription": {"enabled": True, "worker": True, "errors": 2},
     "verified": {"at": "2026-11-23T00:00:00+00:00", "equal": False, "rows": 7},
@@ -82,7 +84,7 @@ def test_exactly_one_state_holds(board: Board) -> None:
     }
     board.show("a", {**FOLLOWING, "slot": {"lost": True}})
     assert of_feed(sample(board), "slot_state", slot_state="lost") == 1
-    board.show("a", {"state": "preparing", "slot": None})
+    board.show("a", {"state": "preparing", "source_seen": True, "slot": None})
     assert of_feed(sample(board), "slot_state", slot_state="none") == 1
 
 
@@ -90,6 +92,14 @@ def test_what_is_not_known_is_left_out_and_not_zero(board: Board) -> None:
     board.show("a", {"state": "seeding", "lag": None, "verified": None})
     names = {name for name, _ in sample(board)}
     assert not names & {"lag_bytes", "verification_equal", "snapshot_age_seconds", "epoch"}
+
+
+def test_of_a_silent_source_the_lag_grows_and_the_slot_is_not_known(board: Board) -> None:
+    lag = {"bytes": None, "seconds": 3600.0}
+    board.show("a", {"state": "broken", "lag": lag, "source_seen": False, "slot": None})
+    found = sample(board)
+    assert of_feed(found, "lag_seconds") == 3600
+    assert not {name for name, _ in found} & {"lag_bytes", "slot_state"}
 
 
 def test_steps_seeds_and_errors_are_counted(board: Board) -> None:
@@ -118,7 +128,15 @@ def test_the_epoch_and_the_active_side(board: Board) -> None:
 
 @pytest.mark.parametrize(
     ("state", "status"),
-    [("following", 200), ("waiting", 200), ("seeding", 503), ("broken", 503), (None, 503)],
+    [
+        ("following", 200),
+        ("waiting", 200),
+        ("released", 200),
+        ("seeding", 503),
+        ("paused", 503),
+        ("broken", 503),
+        (None, 503),
+    ],
 )
 def test_ready_is_who_follows_or_has_nothing_to_do(
     board: Board, state: str | None, status: int
@@ -145,8 +163,9 @@ def test_served_over_http_and_off_with_port_0(board: Board) -> None:
     wanted = free_port()
     with probes.serving(HttpConfig(port=wanted), board) as port:
         assert port == wanted
-        with probes.serving(HttpConfig(port=wanted), board) as second:
+        with capture_logs() as logs, probes.serving(HttpConfig(port=wanted), board) as second:
             assert second is None  # taken: the feed goes on without
+        assert "`http.port`" in logs[0]["hint"]
         connection = http.client.HTTPConnection("127.0.0.1", wanted, timeout=10)
         answers = {}
         for path in ("/metrics", "/healthz", "/readyz", "/secrets"):
@@ -154,5 +173,10 @@ def test_served_over_http_and_off_with_port_0(board: Board) -> None:
             response = connection.getresponse()
             response.read()
             answers[path] = response.status
+            length = response.getheader("Content-Length")
+            connection.request("HEAD", path)
+            head = connection.getresponse()
+            assert (head.status, head.getheader("Content-Length")) == (response.status, length)
+            assert head.read() == b""
         connection.close()
     assert answers == {"/metrics": 200, "/healthz": 200, "/readyz": 200, "/secrets": 404}

@@ -47,7 +47,7 @@ def assert_converged(world: World) -> None:
     assert world.old_working is None
     assert world.mirror.mark is not None
     assert set(world.mirror.mark.tables) == set(world.tables)
-    assert not world.intents
+    assert world.intents <= {"prepared"}
     assert not world.reader_stopped
     assert not world.stalled
     assert not world.admission_due
@@ -243,6 +243,14 @@ def test_copy_that_failed_rests() -> None:
     assert "failed" in plan.next_step(world.observe()).why
 
 
+def test_nothing_is_fed_from_a_publication_that_leaves_something_out() -> None:
+    seen = World(role=True).observe()
+    assert seen.source is not None
+    narrowed = replace(seen, source=replace(seen.source, publication_faults=("does not publish",)))
+    with pytest.raises(BlockedError, match="does not publish"):
+        plan.next_step(narrowed)
+
+
 def test_foreign_mirror_is_not_touched() -> None:
     world = prepared()
     world.mirror = Db(content="foreign")
@@ -291,6 +299,31 @@ def test_command_line_setting_is_not_fought_with_restarts() -> None:
     fixed = replace(seen, source=replace(seen.source, wal_level_fixed=True))
     with pytest.raises(BlockedError, match="command line"):
         plan.next_step(fixed)
+
+
+def test_reset_that_would_keep_the_source_from_starting_is_taken_back() -> None:
+    world = following()
+    world.wal_configured = "replica"
+    assert plan.next_step(world.observe()).step is Step.SET_WAL_LEVEL
+    seen = world.observe()
+    assert seen.source is not None
+    fixed = replace(seen, source=replace(seen.source, wal_level_fixed=True))
+    assert plan.next_step(fixed).step is not Step.SET_WAL_LEVEL
+
+
+def test_source_that_was_released_from_elsewhere_is_not_taken_up_again() -> None:
+    world = following()
+    world.role, world.publication, world.slot = False, False, None
+    with pytest.raises(BlockedError, match="gone from the source"):
+        plan.next_step(world.observe())
+    world.intents.discard("prepared")  # as `prepare` does
+    assert plan.next_step(world.observe()).step is Step.CREATE_ROLE
+
+
+def test_role_that_is_gone_alone_is_made_again() -> None:
+    world = following()
+    world.role = False
+    assert plan.next_step(world.observe()).step is Step.CREATE_ROLE
 
 
 databases = st.sampled_from(["none", "partial", "stale", "complete"])

@@ -46,6 +46,8 @@ SOURCE = SourceFacts(
     row_security=EMPTY,
     odd_types=EMPTY,
     incomparable=EMPTY,
+    not_binary=EMPTY,
+    key_generated=EMPTY,
     event_triggers=EMPTY,
     replica_triggers=EMPTY,
     materialized_views=EMPTY,
@@ -55,6 +57,8 @@ SOURCE = SourceFacts(
     ending_sequences=EMPTY,
     long_transactions=EMPTY,
     prepared_transactions=0,
+    max_wal_size=GIB,
+    other_slots={},
 )
 ALLOWED = Allowed(
     mode=Mode.LOGICAL,
@@ -118,12 +122,12 @@ def test_nothing_is_amiss_with_what_is_as_it_should_be() -> None:
         ({"wal_level": "replica"}, "source.wal_level", Result.FAIL),
         ({"slots_free": 1}, "source.max_replication_slots", Result.FAIL),
         ({"senders_free": None}, "source.max_wal_senders", Result.WARNING),
-        ({"wal_bound": -1}, "source.wal_bound", Result.PASS),  # `prepare` sets it
-        ({"wal_bound": -1, "can_bound": False}, "source.wal_bound", Result.WARNING),
         ({"unlogged": ["public.a"]}, "source.unlogged", Result.FAIL),
         ({"unlogged": None}, "source.unlogged", Result.WARNING),
         ({"odd_types": ["public.a.b oid"]}, "source.odd_types", Result.WARNING),
         ({"incomparable": ["public.a.b json"]}, "source.incomparable", Result.WARNING),
+        ({"not_binary": ["public.a.b aclitem"]}, "source.not_binary", Result.FAIL),
+        ({"key_generated": ["public.a.b"]}, "source.key_generated", Result.FAIL),
         ({"event_triggers": ["a"]}, "source.event_triggers", Result.WARNING),
         ({"replica_triggers": ["public.a.b"]}, "source.replica_triggers", Result.WARNING),
         ({"materialized_views": ["public.a"]}, "source.materialized_views", Result.WARNING),

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
 
 import psycopg
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from db_migration.agent import state
 from db_migration.config import HostControlConfig
 from db_migration.effects import Effect
+from db_migration.failover import look
 from db_migration.following import marks
+from db_migration.postgres import crowded
 from db_migration.reporting import error_text, status
 from db_migration.seeding import dump
 from db_migration.sides.hosts import SshHostControl, deadline
@@ -52,6 +57,7 @@ def test_dump_is_split_at_its_headers() -> None:
 def test_a_strangers_comment_is_no_mark(text: str) -> None:
     assert marks.mirror_mark(text) is None
     assert marks.working_mark(text) is None
+    assert marks.is_strange(text)
 
 
 def test_marks_are_told_apart() -> None:
@@ -62,6 +68,8 @@ def test_marks_are_told_apart() -> None:
     )
     assert marks.working_mark(json.dumps({marks.KEY: mirror})) is None
     assert marks.mirror_mark(json.dumps({marks.KEY: working})) is None
+    assert not marks.is_strange(json.dumps({marks.KEY: working}))
+    assert not marks.is_strange(None)
 
 
 def test_a_lock_that_was_not_had_is_no_mystery() -> None:
@@ -92,9 +100,64 @@ def test_goals_are_reached_only_by_what_was_proven() -> None:
     assert status.reached([feed], list(status.GOALS)) == ["a: verified"]
 
 
+@pytest.mark.parametrize(
+    ("age", "at_a_step", "state", "missing"),
+    [
+        (61.0, False, "following", []),
+        (63.0, False, "broken", ["a: following", "a: verified", "a: working"]),
+        (7200.0, True, "following", []),
+    ],
+    ids=["fresh", "silent", "at a long step"],
+)
+def test_a_dead_agents_last_words_hold_no_longer(
+    age: float, at_a_step: bool, state: str, missing: list[str]
+) -> None:
+    said = {**status.unknown("a", None), "state": "following", "lag": {"seconds": 0.004}}
+    said.update(verified={"equal": True}, working_database={})
+    journal = MagicMock(state=lambda: (said, age), is_held=lambda: at_a_step)
+    feed = status.last(journal, "a", poll_seconds=2)
+    assert (feed["state"], feed["age_seconds"]) == (state, age)
+    assert status.reached([feed], list(status.GOALS)) == missing
+    if missing:
+        assert feed["lag"] is None
+        assert feed["error"]["found"] == "the agent has said nothing for 63 s"
+        assert "docker logs db-migration" in feed["error"]["way_out"]
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (
+            {"lag": None, "lag_seen": {"bytes": 5.0, "seconds": 0.2, "at": "noon"}},
+            "last seen 5 bytes and 0.2 s behind at noon",
+        ),
+        ({"lag": {"bytes": None, "seconds": 60.0}, "lag_seen": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_a_failover_may_lose_is_what_was_measured(state: dict[str, Any], said: str) -> None:
+    assert look._lag(state) == said
+
+
 def test_effects_have_names_of_their_own() -> None:
     assert len(set(Effect)) == len(list(Effect))
 
 
 def test_starting_an_airbyte_may_take_as_long_as_helm_may() -> None:
     assert deadline("start airbyte") > 3600 > deadline("stop database")
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ("FATAL:  sorry, too many clients already", True),
+        ("FATAL:  remaining connection slots are reserved for non-replication superuser", True),
+        ('FATAL:  remaining connection slots are reserved for roles with the "SUPERUSER"', True),
+        ('FATAL:  too many connections for role "docker"', True),
+        ('FATAL:  too many connections for database "airbyte"', True),
+        ('FATAL:  password authentication failed for user "docker"', False),
+        ("connection refused", False),
+    ],
+)
+def test_who_finds_all_connections_taken_is_told_so(said: str, *, taken: bool) -> None:
+    assert crowded(said) is taken

@@ -23,6 +23,8 @@ OBJECTS = (
     "row_security",
     "odd_types",
     "incomparable",
+    "not_binary",
+    "key_generated",
     "event_triggers",
     "replica_triggers",
     "materialized_views",

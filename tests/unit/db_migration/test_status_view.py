@@ -44,6 +44,11 @@ def test_keys_that_nobody_told_us_of_are_shown() -> None:
     ("change", "part"),
     [
         ({"lag": {"bytes": 5.0, "seconds": 0.0123}}, "lag 5 B, 0.012 s"),
+        (
+            {"lag": {"bytes": None, "seconds": 3600.4, "measured_at": "noon"}},
+            "lag 3600 s, not measured since noon",
+        ),
+        ({"state": "broken"}, "slot keeps not known: the source was not seen"),
         ({"snapshot": {"age_seconds": 61.0}}, "lag copy is 61 s old"),
         ({"slot": {"retained_bytes": 1024, "limit_bytes": 4096, "lost": False}}, "1 kiB of 4 kiB"),
         ({"slot": {"retained_bytes": 0, "limit_bytes": 0, "lost": True}}, "slot keeps LOST"),

@@ -1,0 +1,53 @@
+"""Whether the publication of our name publishes every change of every table that it names."""
+
+from __future__ import annotations
+
+from db_migration.config import PUBLICATION
+from db_migration.errors import BlockedError
+from db_migration.postgres import Connection, row, rows, value
+
+WHOLE = """
+SELECT puballtables, array_remove(ARRAY[
+    CASE WHEN NOT pubinsert THEN 'insert' END, CASE WHEN NOT pubupdate THEN 'update' END,
+    CASE WHEN NOT pubdelete THEN 'delete' END, CASE WHEN NOT pubtruncate THEN 'truncate' END],
+    NULL), pubviaroot
+FROM pg_publication WHERE pubname = %s
+"""
+NARROWED = """
+SELECT n.nspname || '.' || c.relname FROM pg_publication_rel r
+JOIN pg_publication p ON p.oid = r.prpubid
+JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE p.pubname = %s AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL) ORDER BY 1
+"""
+SCHEMAS = """
+SELECT EXISTS (SELECT FROM pg_publication_namespace n JOIN pg_publication p ON p.oid = n.pnpubid
+               WHERE p.pubname = %s)
+"""
+SINCE_15 = 150000
+
+
+def faults(connection: Connection) -> list[str]:
+    """Say what makes it another one than `prepare` makes; nothing if it is not there."""
+    found = row(connection, WHOLE, (PUBLICATION,))
+    if found is None:
+        return []
+    all_tables, unpublished, via_root = found
+    said = ["is FOR ALL TABLES"] if all_tables else []
+    said += [f"does not publish {', '.join(unpublished)}"] if unpublished else []
+    said += ["has publish_via_partition_root"] if via_root else []
+    if connection.info.server_version >= SINCE_15:
+        narrowed = [name for (name,) in rows(connection, NARROWED, (PUBLICATION,))]
+        said += [f"has a row filter or column list for {', '.join(narrowed)}"] if narrowed else []
+        said += ["is FOR TABLES IN SCHEMA"] if value(connection, SCHEMAS, (PUBLICATION,)) else []
+    return [f"publication `{PUBLICATION}` {what}" for what in said]
+
+
+def refusal(found: tuple[str, ...] | list[str]) -> BlockedError:
+    """Say that a feed from it would lose changes without a word."""
+    return BlockedError(
+        found="; ".join(found),
+        needed=f"a publication `{PUBLICATION}` as `prepare` makes it: of single tables, with all "
+        "their rows, columns and changes",
+        way_out=f"DROP PUBLICATION {PUBLICATION}, or ALTER PUBLICATION ... RENAME TO, if somebody "
+        "uses it: ours and a new copy are then made by themselves",
+    )
