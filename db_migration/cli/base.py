@@ -17,7 +17,6 @@ from typer.core import TyperCommand
 
 from db_migration import config as configuration
 from db_migration import log
-from db_migration.cli import streams
 from db_migration.errors import DeadlinePassedError, DifferenceFoundError, ExitCode, MigrationError
 from db_migration.reporting import error_text
 from db_migration.verification import report
@@ -37,12 +36,6 @@ def stop_by_signal() -> threading.Event:
     return stop
 
 
-def say_error(error: Exception) -> None:
-    """Print an error for people, without secrets, as a verb says it."""
-    said = f"error: {MigrationError(**error_text.of_verb(error))}"
-    Console(stderr=True, highlight=False).print(said, markup=False, soft_wrap=True)
-
-
 def finite(number: float | None) -> float | None:
     """Refuse `inf` and `nan`: a range lets them through."""
     if number is not None and not math.isfinite(number):
@@ -57,7 +50,7 @@ class Verb(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's own
         """Read the command line."""
         as_json = "--json" in args
-        with streams.watched(), _in_three_parts(as_json=False), usage_reported(as_json):
+        with usage_reported(as_json):
             return super().parse_args(ctx, args)
 
 
@@ -83,10 +76,9 @@ def reported(as_json: bool) -> Iterator[None]:
 
     Stdout holds one JSON document at most: who found a difference has printed it already.
     """
-    with streams.watched(), _in_three_parts(as_json=False):
-        log.configure()
-        with usage_reported(as_json), _in_three_parts(as_json):
-            yield
+    log.configure()
+    with usage_reported(as_json), _in_three_parts(as_json):
+        yield
 
 
 @contextmanager
@@ -95,8 +87,15 @@ def _in_three_parts(as_json: bool) -> Iterator[None]:
         yield
     except (MigrationError, psycopg.Error) as error:
         said = error_text.of_verb(error)
-        say_error(error)
+        say_error(said)
         if as_json and not isinstance(error, DeadlinePassedError | DifferenceFoundError):
             report.print_json({"error": said})
         code = error.exit_code if isinstance(error, MigrationError) else ExitCode.UNEXPECTED
         raise typer.Exit(code) from None
+
+
+def say_error(said: dict[str, str]) -> None:
+    """Print the three parts of an error for people."""
+    error = MigrationError(**said)
+    out = Console(stderr=True, highlight=False)
+    out.print(f"error: {error}", markup=False, soft_wrap=True)

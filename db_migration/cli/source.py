@@ -86,7 +86,7 @@ def release_command(
         else:
             report.print_release(found, dry_run)
         for each in failed:
-            say_error(each)
+            say_error(of_verb(each))
         if failed:
             raise typer.Exit(max(each.exit_code for each in failed))
 

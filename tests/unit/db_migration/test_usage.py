@@ -1,10 +1,8 @@
-"""Whatever is typed wrong, and wherever stdout goes: three parts and an exit code."""
+"""Whatever is typed wrong: three parts and an exit code."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,6 @@ from typer.testing import CliRunner
 
 from db_migration.cli.app import app
 
-ROOT = Path(__file__).parents[3]
 PARTS = {"found", "needed", "way_out"}
 WRONG = {
     "a goal that there is not": ("status", "--wait", "foo"),
@@ -28,17 +25,6 @@ WRONG = {
     "a mirror waited for without end": ("rebuild", "--deadline", "inf"),
     "no rows": ("verify", "--rows", "-1"),
 }
-STDOUTS = {"full": ">/dev/full", "closed": ">&-"}
-VERBS = {
-    "status": 1,
-    "status --json": 1,
-    "preflight --json": 1,
-    "failback --dry-run --json": 1,
-    "failback --dry-run": 2,
-    "status --wait foo --json": 1,
-    "status --help": 1,
-}
-"""What is typed, and its exit code: that of the verb if it prints on stderr only."""
 
 
 @pytest.fixture
@@ -58,16 +44,3 @@ def test_wrong_option_is_exit_code_2(config: Path, typed: tuple[str, ...]) -> No
     assert (plain.exit_code, plain.stdout) == (2, "")
     assert programs.exit_code == 2
     assert set(json.loads(programs.stdout)["error"]) == PARTS
-
-
-@pytest.mark.parametrize("typed", VERBS)
-@pytest.mark.parametrize("stdout", STDOUTS.values(), ids=STDOUTS)
-def test_stdout_that_takes_nothing(config: Path, typed: str, stdout: str) -> None:
-    program = f"{sys.executable} -m db_migration --config {config} {typed} {stdout}"
-    done = subprocess.run(
-        ["bash", "-c", program], cwd=ROOT, text=True, stderr=subprocess.PIPE, check=False
-    )
-    assert done.returncode == VERBS[typed]
-    assert ("stdout does not take what is printed" in done.stderr) == (done.returncode == 1)
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
