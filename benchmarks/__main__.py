@@ -21,7 +21,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from benchmarks import dataset, following, methods, ours_setup, report, slowdown
+from benchmarks import asked, dataset, following, methods, ours_setup, report, slowdown
 from benchmarks.methods import METHODS, Unavailable, World
 from benchmarks.report import Results
 from benchmarks.servers import server
@@ -51,15 +51,19 @@ def main(  # noqa: PLR0913 - each is an option
     """Measure; the report's plots and numbers are written beside it."""
     # A plain SIGTERM would leave two servers behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    wanted = [name for name in METHODS if not only or name in only]
-    results = Results(machine(), runs, versions())
-    if keep:
-        results = Results(**json.loads((out / "results.json").read_text()))
+    # All of it before anything is measured: the first thing saved replaces the committed results.
+    gigabytes = asked.sizes(sizes)
+    kinds = asked.some_of("--shapes", shapes.split(","), dataset.SHAPES)
+    wanted = asked.some_of("--only", only or list(METHODS), METHODS)
+    seconds = asked.seconds(seconds)
+    results = asked.kept(out) if keep else None
+    asked.folder(out)
+    results = results or Results(machine(), runs, versions())
     if seconds:
         follow(results, seconds)
         save(results, out)
-    for size in (float(text) for text in sizes.split(",") if text):
-        for shape in shapes.split(","):
+    for size in gigabytes:
+        for shape in kinds:
             measure(results, size, shape, wanted, out)
             save(results, out)
     typer.echo(str(out / "report.md"))
