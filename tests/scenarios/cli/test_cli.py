@@ -152,8 +152,8 @@ def test_nothing_is_waited_for_in_what_a_dead_agent_said(scenario: Scenario) -> 
     assert found.returncode == 4
     feed = json.loads(found.stdout)["feeds"][0]
     assert feed["state"] == "broken"
-    assert feed["error"]["found"].startswith("the agent has said nothing for 10")
-    scenario.agent().once()
+    assert feed["error"]["found"].startswith("the agent has said nothing for")
+    scenario.converge()
     assert scenario.cli("status", *goals).returncode == 0
 
 
