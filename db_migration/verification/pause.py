@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 import psycopg
@@ -38,7 +38,7 @@ WAITS_MS = (0, 0, 0, 2, 5, 10, 0, 10, 15, 15)
 BETWEEN_SECONDS = 0.1
 LONG_TRANSACTION_SECONDS = 0.1
 POLL_SECONDS = 0.0005
-SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1"
+SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_export_snapshot()"
 
 LOCK = """
 BEGIN; LOCK TABLE {} IN SHARE MODE{}; SELECT set_config('idle_in_transaction_session_timeout',
@@ -84,21 +84,26 @@ class _Attempts:
     """Ready connections, and the longest that any attempt can have kept a writer waiting."""
 
     sides: Sides
+    holder: Connection
+    """Of the source's snapshot: it reads no table, for a lock would last as long as the snapshot.
+    """
     marker: Connection
     owner: Connection
     tables: list[Table]
     pool: ThreadPoolExecutor
+    snapshot: str = ""
     worst_ms: float = 0.0
 
 
 @contextmanager
 def same_lsn(context: Context, tables: list[Table]) -> Iterator[tuple[Sides, Pause]]:
-    """Yield both sides in transactions that show the same LSN; nothing is locked any more.
+    """Yield both sides, which show the same LSN; nothing is locked any more.
 
     Raises BlockedError when no attempt was short enough, or when the mirror does not follow.
     """
     with (
         context.reader.connect() as source,
+        context.reader.connect() as holder,
         context.reader.connect() as marker,
         context.mirror.connect() as mirror,
         context.owner.connect() as owner,
@@ -108,7 +113,9 @@ def same_lsn(context: Context, tables: list[Table]) -> Iterator[tuple[Sides, Pau
         sides.pin()
         run(marker, "SET synchronous_commit = 'local'")
         _refuse_unready(sides)
-        yield sides, _pause(_Attempts(sides, marker, owner, tables, pool))
+        ready = _Attempts(sides, holder, marker, owner, tables, pool)
+        pause = _pause(ready)
+        yield replace(sides, snapshot=ready.snapshot), pause
 
 
 def _refuse_unready(sides: Sides) -> None:
@@ -133,7 +140,7 @@ def _pause(ready: _Attempts) -> Pause:
             return Pause(lsn, round(held, 1), round(ready.worst_ms, 1), number)
         except _BusyError as busy:
             reason = str(busy)
-            for connection in (ready.sides.source, ready.sides.mirror):
+            for connection in (ready.holder, ready.sides.mirror):
                 run(connection, "ROLLBACK")
         ready.sides.context.stop.wait(BETWEEN_SECONDS * number)
     raise BlockedError(
@@ -220,9 +227,9 @@ def _lock(lock: Connection, tables: list[Table], wait_ms: int) -> None:
 def _snapshots(ready: _Attempts, deadline: float) -> str:
     """Take the source's snapshot and LSN at once, then the mirror's as soon as it is there."""
     sides = ready.sides
-    taken: Future[None] = ready.pool.submit(run, sides.source, SNAPSHOT)
+    taken: Future[str] = ready.pool.submit(_take, ready.holder)
     lsn = verify_settle.mark(ready.marker)
-    taken.result()
+    ready.snapshot = taken.result()
 
     def caught_up() -> bool:
         return verify_settle.passed(sides, lsn)
@@ -230,8 +237,15 @@ def _snapshots(ready: _Attempts, deadline: float) -> str:
     if not until(caught_up, max(0.0, deadline - monotonic()), every=POLL_SECONDS):
         msg = f"the mirror needed more than {PAUSE_MS} ms to catch up"
         raise _BusyError(msg)
-    run(sides.mirror, SNAPSHOT)
+    _take(sides.mirror)
     return lsn
+
+
+def _take(connection: Connection) -> str:
+    """Take a snapshot in one round trip, and return its name."""
+    answers = connection.execute(SNAPSHOT)
+    answers.nextset()
+    return str((answers.fetchone() or ("",))[0])
 
 
 def _holder(ready: _Attempts, older_seconds: float) -> str:

@@ -1,9 +1,9 @@
-"""Rows of both sides: sums of whole tables, the rows that differ, and how they differ."""
+"""Rows of both sides: those that differ, and how they differ."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,6 @@ from db_migration.verification import hashing, masking
 
 FETCHED_ROWS = 5000
 KEPT_NAMES = 100_000
-SMALL_BYTES = 1024**2
-SMALL_TABLES = 50
 UNREADABLE = (
     psycopg.errors.UndefinedColumn,
     psycopg.errors.UndefinedTable,
@@ -38,20 +36,48 @@ SET synchronous_commit = 'local'
 """One process a side: prod keeps its other cores. `local`: the marks that we wait for are flushed
 at once, but wait for no standby of prod's.
 """
+AT_SNAPSHOT = """
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}
+"""
+TOGETHER = "SET LOCAL lock_timeout = 1; LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT"
+"""`lock_timeout`: a query locks the indexes of its tables, too, and has no NOWAIT for these."""
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Both databases, open."""
+    """Both databases, open; without a `snapshot` the source is read as it moves."""
 
     context: Context
     source: Connection
     mirror: Connection
+    snapshot: str = ""
 
     def pin(self) -> None:
         """Set what a comparison must not inherit from a server's or a role's settings."""
         for connection in (self.source, self.mirror):
             run(connection, SESSION)
+
+    @contextmanager
+    def there(self, tables: Sequence[Table]) -> Iterator[Connection]:
+        """Lend the source for some tables, in a transaction of its own.
+
+        Who holds a table while he waits for another may meet prod's DDL in a circle, and it is
+        prod's statement that dies of it. So several tables are not waited for: LockNotAvailable.
+        """
+        with self.source.transaction():
+            if self.snapshot:
+                run(self.source, sql.SQL(AT_SNAPSHOT).format(sql.Literal(self.snapshot)))
+            if len(tables) > 1:
+                names = (sql.Identifier(each.schema, each.name) for each in tables)
+                listed = sql.SQL(", ").join(sql.SQL("ONLY {}").format(name) for name in names)
+                run(self.source, sql.SQL(TOGETHER).format(listed))
+            yield self.source
+
+    @contextmanager
+    def here(self, _: Sequence[Table]) -> Iterator[Connection]:
+        """Lend the mirror."""
+        with self.mirror.transaction():
+            yield self.mirror
 
 
 @dataclass(frozen=True)
@@ -125,53 +151,6 @@ def shapes(connection: Connection, tables: list[Table]) -> list[Shape]:
         key = [name for _, name in sorted(keys.get(table.full_name, []))]
         found.append(Shape(table, mine, key, masking.hidden(table, mine)))
     return found
-
-
-def sums_of_both(sides: Sides, shapes: list[Shape]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Hash all tables on both sides at once, big ones first."""
-    with ThreadPoolExecutor(2) as pool:
-        there = pool.submit(sums, sides.context, sides.source, shapes)
-        here = pool.submit(sums, sides.context, sides.mirror, shapes)
-        return there.result(), here.result()
-
-
-def sums(context: Context, connection: Connection, shapes: list[Shape]) -> dict[str, Any]:
-    """Return rows and sum of hashes of each table, None where they can not be read."""
-    found: dict[str, Any] = {}
-    for group in _groups(shapes):
-        context.breathe()
-        try:
-            found |= _sums_of(connection, group)
-        except UNREADABLE:
-            for each in group:
-                try:
-                    found |= _sums_of(connection, [each])
-                except UNREADABLE:
-                    found[each.table.full_name] = None
-    return found
-
-
-def _groups(shapes: list[Shape]) -> list[list[Shape]]:
-    """Put small tables together: a query for each would cost more than their rows."""
-    ordered = sorted(shapes, key=lambda each: -each.table.bytes)
-    big = [each for each in ordered if each.table.bytes > SMALL_BYTES]
-    small = ordered[len(big) :]
-    return [[each] for each in big] + [
-        small[start : start + SMALL_TABLES] for start in range(0, len(small), SMALL_TABLES)
-    ]
-
-
-def _sums_of(connection: Connection, shapes: list[Shape]) -> dict[str, Any]:
-    """Hash some tables by one query."""
-    queries = [
-        sql.SQL("SELECT {}, * FROM ({}) AS summed").format(
-            sql.Literal(number), hashing.table_sum(each.table, each.columns)
-        )
-        for number, each in enumerate(shapes)
-    ]
-    with connection.transaction():
-        found = rows(connection, sql.SQL(" UNION ALL ").join(queries))
-    return {shapes[number].table.full_name: (count, total) for number, count, total in found}
 
 
 def suspects(sides: Sides, of: Shape, keep: int = KEPT_NAMES) -> tuple[list[str], int]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -15,9 +16,12 @@ import pytest
 
 from db_migration.errors import BlockedError
 from db_migration.verification import pause as verify_pause
+from db_migration.verification import sums as verify_sums
 from db_migration.verification import verify
+from db_migration.verification.rows import Shape, Sides
 from tests.scenarios.differences.load import writing
 from tests.support import timeouts
+from tests.support.fix_postgres import wait_for
 from tests.support.scenario import SLOT, Scenario
 
 PATIENCE = 10
@@ -152,6 +156,66 @@ def test_gives_up_after_a_pause_that_was_too_long(
     monkeypatch.setattr(verify_pause, "PAUSE_MS", 0)
     with pytest.raises(BlockedError, match=r"writers may have waited for \d+ ms"):
         verify.verify_exactly(followed.context())
+
+
+def continuously(scenario: Scenario) -> verify.Result:
+    return verify.verify(scenario.context())
+
+
+def before_hashing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Act between the snapshots, if there are any, and the first row that is read."""
+    hashing = verify_sums.of_both
+
+    def altered(sides: Sides, shapes: list[Shape]) -> object:
+        act()
+        return hashing(sides, shapes)
+
+    monkeypatch.setattr(verify_sums, "of_both", altered)
+
+
+def is_awaited(scenario: Scenario, table: str) -> bool:
+    query = "SELECT FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+    return bool(scenario.source.sql(query, table, database="airbyte"))
+
+
+@pytest.mark.parametrize("check", [continuously, exactly])
+def test_statements_of_prod_that_alter_several_tables_meet_no_circle_of_locks(
+    followed: Scenario,
+    monkeypatch: pytest.MonkeyPatch,
+    check: Callable[[Scenario], verify.Result],
+) -> None:
+    """Who reads waits for a table, and holds none of those that prod wants meanwhile."""
+    before = deadlocks(followed)
+    with (
+        psycopg.connect(followed.source.dsn("airbyte")) as prod,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        prod.execute("SET deadlock_timeout = '10ms'")  # so that it is prod whom a circle would hit
+        prod.commit()
+        alter = "ALTER TABLE {} ADD COLUMN later int"
+        before_hashing(monkeypatch, lambda: prod.execute(alter.format("granted").encode()))
+        found = pool.submit(check, followed)
+        wait_for(lambda: is_awaited(followed, "granted"), timeouts.ARRIVES)
+        for table in ("jobs", "attempts", "actor", "connection"):
+            prod.execute(alter.format(table).encode())
+        prod.rollback()
+        assert found.result().differences == []
+    assert deadlocks(followed) == before
+
+
+def test_table_that_is_altered_after_the_snapshot_is_named(
+    followed: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rename(old: str, new: str) -> None:
+        query = f"ALTER TABLE granted RENAME {old} TO {new}"
+        followed.source.sql(query, database="airbyte")
+
+    before_hashing(monkeypatch, lambda: rename("value", "altered"))
+    try:
+        found = exactly(followed)
+    finally:
+        rename("altered", "value")
+    assert found.differences == ["table public.granted: its rows can not be read on both sides"]
 
 
 def test_mirror_that_does_not_follow_is_an_error(followed: Scenario) -> None:
