@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -32,6 +32,8 @@ PAUSE_MS = 50
 LIMIT_MS = 45
 """When the server ends an attempt: earlier than what is promised, for its answer takes time."""
 
+FOR_SNAPSHOTS = 0.75
+"""The part of this after which we let go ourselves: an attempt that ended late is the last one."""
 LOCKING_MS = 20
 WAITS_MS = (0, 0, 0, 2, 5, 10, 0, 10, 15, 15)
 """How long each attempt waits for a table at most; 0 is NOWAIT."""
@@ -142,6 +144,7 @@ def _pause(ready: _Attempts) -> Pause:
             reason = str(busy)
             for connection in (ready.holder, ready.sides.mirror):
                 run(connection, "ROLLBACK")
+            _refuse_long(ready, reason)
         ready.sides.context.stop.wait(BETWEEN_SECONDS * number)
     raise BlockedError(
         found=f"no moment of {PAUSE_MS} ms in {len(WAITS_MS)} attempts: {reason}",
@@ -151,11 +154,12 @@ def _pause(ready: _Attempts) -> Pause:
     )
 
 
-def _refuse_long(ready: _Attempts) -> None:
+def _refuse_long(ready: _Attempts, reason: str = "") -> None:
     """Give up after an attempt that took longer than is promised: the next one might, too."""
     if ready.worst_ms >= PAUSE_MS:
         raise BlockedError(
-            found=f"prod's writers may have waited for {ready.worst_ms:.0f} ms",
+            found=f"prod's writers may have waited for {ready.worst_ms:.0f} ms"
+            + (f": {reason}" if reason else ""),
             needed=f"attempts of less than {PAUSE_MS} ms",
             way_out="repeat when this host and the source's are quieter; `verify` without "
             "`--exact` takes no lock",
@@ -181,7 +185,7 @@ def _attempt(ready: _Attempts, wait_ms: int) -> tuple[str, float]:
         try:
             _lock(lock, ready.tables, wait_ms)
             granted = monotonic()
-            lsn = _snapshots(ready, begun + LIMIT_MS / 1000)
+            lsn = _snapshots(ready, begun + LIMIT_MS * FOR_SNAPSHOTS / 1000)
             waited = float(value(lock, RELEASE))  # proves that the lock was held until here
             return lsn, min(waited, (monotonic() - granted) * 1000)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
@@ -190,11 +194,21 @@ def _attempt(ready: _Attempts, wait_ms: int) -> tuple[str, float]:
             reason = f"the snapshots were not taken within {PAUSE_MS} ms, and the server let go"
             raise _BusyError(reason) from None
         finally:
-            lock.pgconn.finish()
-            # One that failed was ended by the server, whatever our own clock says.
-            took = min((monotonic() - begun) * 1000, LIMIT_MS) if waited is None else waited
-            ready.worst_ms = max(ready.worst_ms, took)
+            if waited is None:
+                waited = _let_go(lock, begun)
+            ready.worst_ms = max(ready.worst_ms, waited)
     raise _BusyError(_holder(ready, 0) or "tables are written to all the time")
+
+
+def _let_go(lock: Connection, begun: float) -> float:
+    """End an attempt that failed; return the milliseconds until the server had let go.
+
+    By our own clock: the limits do not end a server's process that gets no time itself.
+    """
+    with suppress(psycopg.Error):
+        run(lock, "ROLLBACK")
+    lock.pgconn.finish()
+    return (monotonic() - begun) * 1000
 
 
 def _bounded(ready: _Attempts, wait_ms: int) -> int:

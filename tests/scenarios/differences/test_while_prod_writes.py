@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -148,6 +150,35 @@ def test_server_lets_go_when_the_script_stands_still(
         frozen.join()
     assert waited < LIMIT
     assert "the server let go" in refused[0].found
+
+
+def test_gives_up_when_the_server_was_too_slow_to_let_go(
+    followed: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its limits end nothing while its process gets no time: what counts is when it answered."""
+    locker = "SELECT DISTINCT pid FROM pg_locks WHERE mode = 'ShareLock' AND granted"
+    late = (
+        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        "AND clock_timestamp() - query_start > %s::interval"
+    )
+    update = "UPDATE jobs SET scope = 'late' WHERE id = 9"
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def freeze(*_: object) -> str:
+            [(pid,)] = followed.source.sql(locker, database="airbyte")
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                pool.submit(followed.source.sql, update, database="airbyte")
+                limit = f"{2 * verify_pause.PAUSE_MS} ms"
+                wait_for(lambda: followed.source.sql(late, limit), timeouts.ARRIVES)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            return "0/0"
+
+        monkeypatch.setattr(verify_pause, "_snapshots", freeze)
+        with pytest.raises(BlockedError, match=r"writers may have waited for \d{3,} ms"):
+            verify.verify_exactly(followed.context())
 
 
 def test_gives_up_after_a_pause_that_was_too_long(
