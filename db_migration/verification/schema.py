@@ -12,7 +12,7 @@ from db_migration.catalog_types import CONDITIONS
 from db_migration.postgres import Connection, rows
 
 TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\d+(?:\.\d+)?|\w+|\s+|.""", re.DOTALL)
-ITEM = re.compile(r"(?:'(?:[^']|'')*'::character varying|[a-z_]\w*(?:\.\w+)*)")
+ITEM = re.compile(r"(?:(?:'(?:[^']|'')*'|NULL)::character varying|[a-z_]\w*(?:\.\w+)*)")
 VARCHARS = re.compile(rf"\(\(ARRAY\[({ITEM.pattern}(?:, {ITEM.pattern})*)\]\)::text\[\]\)")
 
 RELATIONS = """
@@ -91,7 +91,8 @@ FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l 
 WHERE {user} AND {own_function}
 UNION ALL
 SELECT 'domain ' || n.nspname || '.' || t.typname || CASE WHEN t.typnotnull THEN ' not null' ELSE ''
-       END || coalesce(' default ' || t.typdefault, '') || coalesce((SELECT string_agg(' '
+       END || coalesce(' default '
+       || pg_get_expr(t.typdefaultbin, 0), '') || coalesce((SELECT string_agg(' '
        || pg_get_constraintdef(o.oid), '' ORDER BY o.conname) FROM pg_constraint o
        WHERE o.contypid = t.oid AND o.contype = 'c'), '')
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace

@@ -91,3 +91,9 @@ CREATE VIEW chosen AS SELECT id FROM choices WHERE value IN ('a', 'b') AND id IN
 CREATE PROCEDURE done(a int, INOUT b int) LANGUAGE sql AS 'SELECT 1';
 CREATE TYPE spans AS RANGE (subtype = int4);
 CREATE TYPE nothing AS ();
+CREATE TABLE choices_or_null (id int PRIMARY KEY, value varchar CHECK (value IN ('a', NULL)));
+CREATE DOMAIN moody AS mood DEFAULT 'good';
+CREATE DOMAIN doubled AS int DEFAULT twice(1);
+-- Its unique index can not be finished; no dump has such a one.
+CREATE TABLE half_indexed (id int PRIMARY KEY, value int);
+INSERT INTO half_indexed VALUES (1, 1), (2, 1);

@@ -172,6 +172,8 @@ SECRETS = {
 CASES = ROWS | SEQUENCES | DEFINITIONS | RIGHTS | SECRETS
 UNCHANGED = (
     "choices",
+    "choices_or_null",
+    "half_indexed",
     "workspace",
     "connection",
     "actor_definition_workspace_grant",

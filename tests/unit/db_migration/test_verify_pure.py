@@ -51,7 +51,7 @@ def test_views_are_the_same_but_for_one_name_before_columns(other: str, same: bo
 
 
 def test_a_list_of_varchar_is_the_same_however_it_is_cast() -> None:
-    items = "'a'::character varying", "'b''('::character varying"
+    items = "'a'::character varying", "'b''('::character varying", "NULL::character varying"
     older = f"CHECK (((v)::text = ANY ((ARRAY[{', '.join(items)}])::text[])))"
     casts = ", ".join(f"({item})::text" for item in items)
     newer = f"CHECK (((v)::text = ANY (ARRAY[{casts}])))"
