@@ -49,8 +49,8 @@ def _views(there: dict[str, str], here: dict[str, str]) -> list[str]:
         for name in common
         if not compare_schema.same_view(compare_schema.plain(there[name]), here[name])
         for line in (
-            f"missing on the mirror: view {name}: {' '.join(there[name].split())}",
-            f"only on the mirror: view {name}: {' '.join(here[name].split())}",
+            f"missing on the mirror: {name}: {' '.join(there[name].split())}",
+            f"only on the mirror: {name}: {' '.join(here[name].split())}",
         )
     ]
 
@@ -88,8 +88,11 @@ WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm') AND {user} AND {own_relation}
     SELECT FROM aclexplode(c.relacl) AS a
     WHERE a.grantee = c.relowner AND a.privilege_type = d.privilege_type)
 UNION ALL
-SELECT 'schema', n.nspname, 'USAGE' FROM pg_namespace n
-WHERE {user} AND {own_schema} AND NOT has_schema_privilege({owner}, n.oid, 'USAGE')
+SELECT 'schema', n.nspname, r.needed FROM pg_namespace n
+CROSS JOIN unnest(ARRAY['USAGE', 'CREATE']) AS r (needed)
+WHERE {user} AND {own_schema} AND NOT has_schema_privilege({owner}, n.oid, r.needed)
+  AND (r.needed = 'USAGE' OR EXISTS (SELECT FROM pg_class c
+       WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND {own_relation}))
 """
 """What the owner may not do with his own."""
 

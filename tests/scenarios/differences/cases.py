@@ -110,6 +110,10 @@ SEQUENCES = {
         "SELECT setval('restarted', 5, false)",
         "sequence public.restarted: stands at 4 on the mirror, behind 89999 on the source",
     ),
+    "sequence that a crash empties": (
+        "ALTER SEQUENCE kept SET UNLOGGED",
+        "only on the mirror: sequence public.kept cache 1 unlogged",
+    ),
     "sequence's cache": (
         "ALTER SEQUENCE cached CACHE 1",
         "missing on the mirror: sequence public.cached cache 10",
@@ -117,6 +121,10 @@ SEQUENCES = {
 }
 
 RIGHTS = {
+    "right to make something": (
+        "REVOKE CREATE ON SCHEMA public FROM airbyte",
+        "schema public: `airbyte` has no CREATE on the mirror",
+    ),
     "grant": (
         "GRANT UPDATE ON granted TO PUBLIC",
         "table public.granted: UPDATE granted to PUBLIC only on the mirror",
