@@ -17,6 +17,8 @@ INSERT INTO kinds SELECT n, 1, '2024-01-01', '2024-01-01', 0, 1.0, true, '{a,NUL
     '(0,0)', '%s' FROM generate_series(1, 20) n;
 CREATE TABLE no_default (id int PRIMARY KEY, value text DEFAULT 'x');
 CREATE TABLE other_default (id int PRIMARY KEY, value text DEFAULT 'x');
+CREATE TABLE addressed (id int PRIMARY KEY, value text DEFAULT 'postgres://u:planted-old@db.example.com/x');
+CREATE VIEW bearer AS SELECT 'Bearer planted-old' AS header;
 CREATE TABLE narrow (id int PRIMARY KEY, value text);
 CREATE TABLE lost_column (id int PRIMARY KEY, value text);
 CREATE TABLE lost (id int PRIMARY KEY);

@@ -155,6 +155,14 @@ RIGHTS = {
     ),
 }
 SECRETS = {
+    "default with a password": (
+        "ALTER TABLE addressed ALTER value SET DEFAULT 'postgres://u:planted-new@db.example.com/x'",
+        "only on the mirror: column value text default '(masked, 41 characters)'::text",
+    ),
+    "secret in a view": (
+        "CREATE OR REPLACE VIEW bearer AS SELECT 'Bearer planted-new' AS header",
+        "only on the mirror: view public.bearer: SELECT '(masked, 18 characters)'::text AS header",
+    ),
     "secret": (
         "UPDATE secrets SET payload = 'planted-new'",
         "table public.secrets: row ",
