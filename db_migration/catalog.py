@@ -163,7 +163,10 @@ def _following(connection: Connection, silent: list[tuple[int, Sequence]]) -> li
 
 
 def definitions(connection: Connection) -> dict[str, list[str]]:
-    """Describe every table: columns, constraints and indexes, one line each."""
+    """Describe every table: columns, constraints and indexes, one line each.
+
+    An index that was never finished is none: no dump has it.
+    """
     found = rows(
         connection,
         """
@@ -185,8 +188,8 @@ def definitions(connection: Connection) -> dict[str, list[str]]:
         FROM t JOIN pg_constraint o ON o.conrelid = t.oid WHERE o.contype <> 'n'
         UNION ALL
         SELECT t.name, 'index ' || x.relname || ' ' || pg_get_indexdef(i.indexrelid)
-               || CASE WHEN i.indisvalid THEN '' ELSE ' invalid' END
         FROM t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class x ON x.oid = i.indexrelid
+        WHERE i.indisvalid
         UNION ALL
         SELECT t.name, 'trigger ' || g.tgname || ' ' || pg_get_triggerdef(g.oid)
         FROM t JOIN pg_trigger g ON g.tgrelid = t.oid WHERE NOT g.tgisinternal

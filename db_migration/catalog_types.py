@@ -27,11 +27,14 @@ CONDITIONS = {
 with the server's, and only some servers print IN before a procedure's arguments.
 """
 
+ATOMIC_SINCE = 140000
+
 TYPES = """
 SELECT 'enum ' || n.nspname || '.' || t.typname || ' ('
-       || string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) || ')'
-FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace JOIN pg_enum e ON e.enumtypid = t.oid
-WHERE {user} AND {own_type} GROUP BY n.nspname, t.typname
+       || coalesce(string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder), '') || ')'
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+LEFT JOIN pg_enum e ON e.enumtypid = t.oid
+WHERE t.typtype = 'e' AND {user} AND {own_type} GROUP BY n.nspname, t.typname
 UNION ALL
 SELECT 'domain ' || n.nspname || '.' || t.typname || ' ' || format_type(t.typbasetype, t.typtypmod)
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
@@ -53,8 +56,16 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('v', 'm') AND {user} AND {own_relation}
 UNION ALL
 SELECT 'function ' || n.nspname || '.' || p.proname || '(' || {arguments} || ') ' || md5(p.prosrc)
+       || coalesce({atomic_body}, '')
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {user} AND {own_function}
 """
+
+
+def atomic_body(connection: Connection) -> sql.SQL:
+    """Return what prints the body of a function `p` that is no string (BEGIN ATOMIC)."""
+    if connection.info.server_version < ATOMIC_SINCE:
+        return sql.SQL("NULL::text")
+    return sql.SQL("pg_get_function_sqlbody(p.oid)")
 
 
 def types(connection: Connection) -> list[str]:
@@ -71,7 +82,8 @@ def types_fingerprint(connection: Connection) -> str:
 
     The same on every server: a view counts without its names before columns.
     """
-    bodies = rows(connection, sql.SQL(BODIES).format(**CONDITIONS))
+    query = sql.SQL(BODIES).format(**CONDITIONS, atomic_body=atomic_body(connection))
+    bodies = rows(connection, query)
     free = [line for owner, line in sequence_definitions(connection) if owner is None]
     texts = [re.sub(r'("[^"]+"|\b\w+)\.|\s+', "", line) for (line,) in bodies]
     return fingerprint([*types(connection), *sorted(texts), *free])

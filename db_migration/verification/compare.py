@@ -8,6 +8,7 @@ from db_migration import catalog, catalog_grants, catalog_types
 from db_migration.context import Context
 from db_migration.following import sequences
 from db_migration.postgres import Connection, rows
+from db_migration.verification import masking
 from db_migration.verification import schema as compare_schema
 
 
@@ -49,16 +50,17 @@ def _views(there: dict[str, str], here: dict[str, str]) -> list[str]:
         for name in common
         if not compare_schema.same_view(compare_schema.plain(there[name]), here[name])
         for line in (
-            f"missing on the mirror: view {name}: {' '.join(there[name].split())}",
-            f"only on the mirror: view {name}: {' '.join(here[name].split())}",
+            f"missing on the mirror: {name}: {masking.definition(' '.join(there[name].split()))}",
+            f"only on the mirror: {name}: {masking.definition(' '.join(here[name].split()))}",
         )
     ]
 
 
 def _lines(where: str, there: list[str], here: list[str]) -> list[str]:
     one, other = ({compare_schema.plain(line) for line in side} for side in (there, here))
-    missing = [f"{where}missing on the mirror: {line}" for line in sorted(one - other)]
-    extra = [f"{where}only on the mirror: {line}" for line in sorted(other - one)]
+    said = masking.definition
+    missing = [f"{where}missing on the mirror: {said(line)}" for line in sorted(one - other)]
+    extra = [f"{where}only on the mirror: {said(line)}" for line in sorted(other - one)]
     return missing + extra
 
 
@@ -88,8 +90,11 @@ WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm') AND {user} AND {own_relation}
     SELECT FROM aclexplode(c.relacl) AS a
     WHERE a.grantee = c.relowner AND a.privilege_type = d.privilege_type)
 UNION ALL
-SELECT 'schema', n.nspname, 'USAGE' FROM pg_namespace n
-WHERE {user} AND {own_schema} AND NOT has_schema_privilege({owner}, n.oid, 'USAGE')
+SELECT 'schema', n.nspname, r.needed FROM pg_namespace n
+CROSS JOIN unnest(ARRAY['USAGE', 'CREATE']) AS r (needed)
+WHERE {user} AND {own_schema} AND NOT has_schema_privilege({owner}, n.oid, r.needed)
+  AND (r.needed = 'USAGE' OR EXISTS (SELECT FROM pg_class c
+       WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND {own_relation}))
 """
 """What the owner may not do with his own."""
 

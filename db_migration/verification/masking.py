@@ -15,17 +15,22 @@ HIDDEN_TYPES = frozenset({"json", "jsonb", "bytea", "xml", "hstore", "tsvector"}
 SHOWN_CHARACTERS = 80
 _NAME = re.compile(
     r"pass|secret|token|credential|private|api_?key|client_id|payload|configuration|cookie"
-    r"|salt|signature|invite|session|auth",
+    r"|salt|signature|invite|session|auth|pwd|conn(ection)?_?(string|uri|url)"
+    r"|(?<!primary)(?<!foreign)(?<!unique)(?<!partition)_key(_|$)|(access|account|ssh)key"
+    r"|(^|_)(pw|pin|dsn)(_|$)",
     re.IGNORECASE,
 )
 _VALUE = re.compile(
-    r"pass(word|wd|phrase)|secret|token|api.?key|credential|bearer|private|authorization"
+    r"pass(word|wd|phrase)|pwd|(?<![a-z])pw(?![a-z])|\b(pin|dsn)\s*[=:]|connection.?string"
+    r"|(access|account|ssh).?key|secret|token|api.?key|credential|bearer|private|authorization"
     r"|://[^/\s]*@|^\s*[\[{]\s*[\[{\"]|^\s*<|-----BEGIN",
     re.IGNORECASE,
 )
 _RANDOM = re.compile(r"(?=[\w+/=.-]*\d)(?=[\w+/=.-]*[A-Za-z])[\w+/=.-]{20,}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOMENT = re.compile(r"\d{4,6}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d(:\d\d)?)?( BC)?")
+_LITERAL = re.compile(r"'((?:[^']|'')*)'")
+_COLUMN = re.compile(r"\bcolumn (\S+)")
 _RUN = secrets.token_bytes(16)
 """Of this process only, so that a mask can not be tried out against guesses."""
 
@@ -49,6 +54,23 @@ def shown(text: str | None) -> str | None:
     if looks_secret(text):
         return f"(masked, {len(text)} characters)"
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
+
+
+def definition(line: str) -> str:
+    """Return a definition without the texts in it that look like secrets.
+
+    That of a column whose name says so is one whatever it looks like.
+    """
+    if line.count("'") % 2 and looks_secret(line):  # a quote in a name: where texts begin is unsure
+        return f"(masked, {len(line)} characters)"
+    column = _COLUMN.search(line)
+    named = column is not None and _NAME.search(column[1]) is not None
+
+    def text(found: re.Match[str]) -> str:
+        secret = found[1] and (named or looks_secret(found[1]))
+        return f"'(masked, {len(found[1])} characters)'" if secret else found[0]
+
+    return _LITERAL.sub(text, line)
 
 
 def looks_secret(text: str) -> bool:

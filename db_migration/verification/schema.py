@@ -8,11 +8,11 @@ import re
 
 from psycopg import sql
 
-from db_migration.catalog_types import CONDITIONS
+from db_migration.catalog_types import CONDITIONS, atomic_body
 from db_migration.postgres import Connection, rows
 
 TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\d+(?:\.\d+)?|\w+|\s+|.""", re.DOTALL)
-ITEM = re.compile(r"(?:'(?:[^']|'')*'::character varying|[a-z_]\w*(?:\.\w+)*)")
+ITEM = re.compile(r"(?:(?:'(?:[^']|'')*'|NULL)::character varying|[a-z_]\w*(?:\.\w+)*)")
 VARCHARS = re.compile(rf"\(\(ARRAY\[({ITEM.pattern}(?:, {ITEM.pattern})*)\]\)::text\[\]\)")
 
 RELATIONS = """
@@ -57,8 +57,22 @@ FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE {user} AND g.tgenabled <> 'O'
 UNION ALL
+SELECT 'trigger ' || n.nspname || '.' || c.relname || '.' || g.tgname || ' '
+       || pg_get_triggerdef(g.oid)
+FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE {user} AND c.relkind IN ('v', 'p') AND NOT g.tgisinternal AND g.tgparentid = 0
+UNION ALL
+SELECT 'column ' || n.nspname || '.' || c.relname || '.' || a.attname || ' default '
+       || pg_get_expr(d.adbin, d.adrelid)
+FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.adnum
+WHERE {user} AND c.relkind IN ('v', 'p')
+UNION ALL
 SELECT 'rule ' || n.nspname || '.' || c.relname || '.' || r.rulename || ' '
-       || pg_get_ruledef(r.oid)
+       || pg_get_ruledef(r.oid) || CASE r.ev_enabled WHEN 'O' THEN '' WHEN 'D' THEN ' never'
+          WHEN 'R' THEN ' on replicas' ELSE ' always' END
 FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {user} AND r.rulename <> '_RETURN'
 UNION ALL
@@ -85,15 +99,24 @@ SELECT 'function ' || n.nspname || '.' || p.proname || '('
        || CASE WHEN p.proleakproof THEN ' leakproof' ELSE '' END || ' parallel '
        || p.proparallel::text
        || ' cost ' || p.procost || ' rows ' || p.prorows
-       || coalesce(' set ' || array_to_string(p.proconfig, ', '), '')
+       || coalesce(' set ' || quote_literal(array_to_string(p.proconfig, ', ')), '')
        || ' body ' || md5(p.prosrc)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
 WHERE {user} AND {own_function}
 UNION ALL
+SELECT 'aggregate ' || n.nspname || '.' || p.proname || '(' || {arguments} || ') of '
+       || g.aggtranstype::regtype::text || ' starts ' || quote_nullable(g.agginitval)
+       || ' moving ' || g.aggmtranstype::regtype::text || ' ' || quote_nullable(g.aggminitval)
+       || ' sort ' || g.aggsortop::regoperator::text || ' ' || (to_jsonb(g) - ARRAY[
+          'aggfnoid', 'aggtranstype', 'agginitval', 'aggmtranstype', 'aggminitval',
+          'aggsortop'])::text
+FROM pg_aggregate g JOIN pg_proc p ON p.oid = g.aggfnoid
+JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {user} AND {own_function}
+UNION ALL
 SELECT 'domain ' || n.nspname || '.' || t.typname || CASE WHEN t.typnotnull THEN ' not null' ELSE ''
-       END || coalesce(' default ' || t.typdefault, '') || coalesce((SELECT string_agg(' '
-       || pg_get_constraintdef(o.oid), '' ORDER BY o.conname) FROM pg_constraint o
-       WHERE o.contypid = t.oid AND o.contype = 'c'), '')
+       END || coalesce(' default ' || pg_get_expr(t.typdefaultbin, 0), '')
+       || coalesce((SELECT string_agg(' ' || pg_get_constraintdef(o.oid), '' ORDER BY o.conname)
+       FROM pg_constraint o WHERE o.contypid = t.oid AND o.contype = 'c'), '')
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE {user} AND t.typtype = 'd' AND {own_type}
 UNION ALL
@@ -107,7 +130,13 @@ SELECT 'range ' || n.nspname || '.' || t.typname || ' of ' || r.rngsubtype::regt
 FROM pg_range r JOIN pg_type t ON t.oid = r.rngtypid JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE {user} AND {own_type}
 UNION ALL
-SELECT 'sequence ' || n.nspname || '.' || c.relname || ' cache ' || s.seqcache || coalesce((
+SELECT 'sequence ' || n.nspname || '.' || c.relname || ' cache ' || s.seqcache
+       || CASE WHEN c.relpersistence = 'u' AND NOT EXISTS (SELECT FROM pg_depend d
+               JOIN pg_class o ON o.oid = d.refobjid AND o.relpersistence = 'u'
+               WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+               AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i'))
+          THEN ' unlogged' ELSE '' END
+       || coalesce((
        SELECT ' owned by ' || d.refobjid::regclass::text || '.' || a.attname FROM pg_depend d
        JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
@@ -117,9 +146,13 @@ JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {user}
 """
 
 VIEWS = """
-SELECT n.nspname || '.' || c.relname, pg_get_viewdef(c.oid)
+SELECT 'view ' || n.nspname || '.' || c.relname, pg_get_viewdef(c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE {user} AND c.relkind IN ('v', 'm') AND {own_relation}
+UNION ALL
+SELECT 'function ' || n.nspname || '.' || p.proname || '(' || {arguments} || ')', {atomic_body}
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE {user} AND {own_function} AND {atomic_body} IS NOT NULL
 """
 
 EXTENSIONS = "SELECT 'extension ' || extname FROM pg_extension"
@@ -128,13 +161,18 @@ EXTENSIONS = "SELECT 'extension ' || extname FROM pg_extension"
 def lines(connection: Connection) -> list[str]:
     """Describe everything else but views, one line each, the same on PostgreSQL 13 and 17."""
     return sorted(
-        line for query in (RELATIONS, OTHERS) for (line,) in rows(connection, _query(query))
+        line
+        for query in (RELATIONS, OTHERS)
+        for (line,) in rows(connection, _query(connection, query))
     )
 
 
 def views(connection: Connection) -> dict[str, str]:
-    """Return the text of every view, materialized ones too, by its name."""
-    return dict(rows(connection, _query(VIEWS)))
+    """Return the text of every view, materialized ones too, by its kind and name.
+
+    A function whose body is no string counts as one: it is printed as a view is.
+    """
+    return dict(rows(connection, _query(connection, VIEWS)))
 
 
 def extensions(connection: Connection) -> list[str]:
@@ -142,8 +180,8 @@ def extensions(connection: Connection) -> list[str]:
     return sorted(line for (line,) in rows(connection, EXTENSIONS))
 
 
-def _query(text: str) -> sql.Composed:
-    return sql.SQL(text).format(**CONDITIONS)
+def _query(connection: Connection, text: str) -> sql.Composed:
+    return sql.SQL(text).format(**CONDITIONS, atomic_body=atomic_body(connection))
 
 
 def same_view(one: str, other: str) -> bool:

@@ -17,6 +17,8 @@ INSERT INTO kinds SELECT n, 1, '2024-01-01', '2024-01-01', 0, 1.0, true, '{a,NUL
     '(0,0)', '%s' FROM generate_series(1, 20) n;
 CREATE TABLE no_default (id int PRIMARY KEY, value text DEFAULT 'x');
 CREATE TABLE other_default (id int PRIMARY KEY, value text DEFAULT 'x');
+CREATE TABLE addressed (id int PRIMARY KEY, value text DEFAULT 'postgres://u:planted-old@db.example.com/x');
+CREATE VIEW bearer AS SELECT 'Bearer planted-old' AS header;
 CREATE TABLE narrow (id int PRIMARY KEY, value text);
 CREATE TABLE lost_column (id int PRIMARY KEY, value text);
 CREATE TABLE lost (id int PRIMARY KEY);
@@ -44,6 +46,14 @@ CREATE TABLE touching (id int PRIMARY KEY);
 CREATE TRIGGER before_insert BEFORE INSERT ON touching FOR EACH ROW EXECUTE FUNCTION touched();
 CREATE TRIGGER before_update BEFORE UPDATE ON touching FOR EACH ROW EXECUTE FUNCTION touched();
 CREATE RULE nothing_more AS ON DELETE TO touching DO INSTEAD NOTHING;
+CREATE VIEW entered AS SELECT id FROM touching;
+CREATE TRIGGER entering INSTEAD OF INSERT ON entered FOR EACH ROW EXECUTE FUNCTION touched();
+ALTER VIEW entered ALTER id SET DEFAULT 5;
+CREATE TABLE ruled (id int PRIMARY KEY);
+CREATE RULE none_deleted AS ON DELETE TO ruled DO INSTEAD NOTHING;
+CREATE AGGREGATE total(int) (sfunc = int4pl, stype = int, initcond = '0');
+CREATE TYPE unlabelled AS ENUM ();
+CREATE SEQUENCE kept;
 CREATE SEQUENCE downwards INCREMENT -1;
 CREATE SEQUENCE cached CACHE 10;
 CREATE TABLE filled_by_cached (id bigint PRIMARY KEY DEFAULT nextval('cached'));
@@ -91,3 +101,9 @@ CREATE VIEW chosen AS SELECT id FROM choices WHERE value IN ('a', 'b') AND id IN
 CREATE PROCEDURE done(a int, INOUT b int) LANGUAGE sql AS 'SELECT 1';
 CREATE TYPE spans AS RANGE (subtype = int4);
 CREATE TYPE nothing AS ();
+CREATE TABLE choices_or_null (id int PRIMARY KEY, value varchar CHECK (value IN ('a', NULL)));
+CREATE DOMAIN moody AS mood DEFAULT 'good';
+CREATE DOMAIN doubled AS int DEFAULT twice(1);
+-- Its unique index can not be finished; no dump has such a one.
+CREATE TABLE half_indexed (id int PRIMARY KEY, value int);
+INSERT INTO half_indexed VALUES (1, 1), (2, 1);

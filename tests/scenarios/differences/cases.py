@@ -110,6 +110,10 @@ SEQUENCES = {
         "SELECT setval('restarted', 5, false)",
         "sequence public.restarted: stands at 4 on the mirror, behind 89999 on the source",
     ),
+    "sequence that a crash empties": (
+        "ALTER SEQUENCE kept SET UNLOGGED",
+        "only on the mirror: sequence public.kept cache 1 unlogged",
+    ),
     "sequence's cache": (
         "ALTER SEQUENCE cached CACHE 1",
         "missing on the mirror: sequence public.cached cache 10",
@@ -117,6 +121,10 @@ SEQUENCES = {
 }
 
 RIGHTS = {
+    "right to make something": (
+        "REVOKE CREATE ON SCHEMA public FROM airbyte",
+        "schema public: `airbyte` has no CREATE on the mirror",
+    ),
     "grant": (
         "GRANT UPDATE ON granted TO PUBLIC",
         "table public.granted: UPDATE granted to PUBLIC only on the mirror",
@@ -147,6 +155,14 @@ RIGHTS = {
     ),
 }
 SECRETS = {
+    "default with a password": (
+        "ALTER TABLE addressed ALTER value SET DEFAULT 'postgres://u:planted-new@db.example.com/x'",
+        "only on the mirror: column value text default '(masked, 41 characters)'::text",
+    ),
+    "secret in a view": (
+        "CREATE OR REPLACE VIEW bearer AS SELECT 'Bearer planted-new' AS header",
+        "only on the mirror: view public.bearer: SELECT '(masked, 18 characters)'::text AS header",
+    ),
     "secret": (
         "UPDATE secrets SET payload = 'planted-new'",
         "table public.secrets: row ",
@@ -172,6 +188,8 @@ SECRETS = {
 CASES = ROWS | SEQUENCES | DEFINITIONS | RIGHTS | SECRETS
 UNCHANGED = (
     "choices",
+    "choices_or_null",
+    "half_indexed",
     "workspace",
     "connection",
     "actor_definition_workspace_grant",

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.scenarios.conftest import COMMON
 from tests.support.fix_postgres import PgServer
 from tests.support.scenario import Scenario
+
+UNFINISHED = "CREATE UNIQUE INDEX CONCURRENTLY half ON half_indexed (value)"
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +23,8 @@ def followed(
     found.settings["feeds.0.sequence_margin"] = 1_000_000  # no agent runs meanwhile to move them
     additions = Path(__file__).with_name("additions.sql").read_text()
     found.reset(COMMON.read_text() + additions)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        pg13.sql(UNFINISHED, database="airbyte")
     found.converge()
     yield found
     for stop in found.stops:

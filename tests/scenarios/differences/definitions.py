@@ -31,6 +31,10 @@ DEFINITIONS = {
         "ALTER TYPE mood ADD VALUE 'other'",
         "only on the mirror: enum public.mood ('good', 'bad', 'other')",
     ),
+    "enum without labels": (
+        "DROP TYPE unlabelled",
+        "missing on the mirror: enum public.unlabelled ()",
+    ),
     "domain's check": (
         "ALTER DOMAIN short DROP CONSTRAINT short_check",
         "missing on the mirror: domain public.short CHECK",
@@ -94,6 +98,18 @@ DEFINITIONS = {
         "DROP RULE nothing_more ON touching",
         "missing on the mirror: rule public.touching.nothing_more",
     ),
+    "rule that does not apply": (
+        "ALTER TABLE ruled DISABLE RULE none_deleted",
+        "DO INSTEAD NOTHING; never",
+    ),
+    "trigger of a view": (
+        "DROP TRIGGER entering ON entered",
+        "missing on the mirror: trigger public.entered.entering CREATE TRIGGER entering INSTEAD OF",
+    ),
+    "default of a view's column": (
+        "ALTER VIEW entered ALTER id DROP DEFAULT",
+        "missing on the mirror: column public.entered.id default 5",
+    ),
     "view": (
         "CREATE OR REPLACE VIEW seen AS SELECT id FROM jobs WHERE status = 'failed'",
         "only on the mirror: view public.seen: SELECT id FROM public.jobs WHERE (status = 'failed'",
@@ -111,6 +127,10 @@ DEFINITIONS = {
     "function's setting": (
         "ALTER FUNCTION pinned RESET ALL",
         "missing on the mirror: function public.pinned() returns integer in sql",
+    ),
+    "aggregate": (
+        "CREATE OR REPLACE AGGREGATE total(int) (sfunc = int4mul, stype = int, initcond = '1')",
+        "only on the mirror: aggregate public.total(integer) of integer starts '1'",
     ),
     "row security": (
         "ALTER TABLE guarded DISABLE ROW LEVEL SECURITY",

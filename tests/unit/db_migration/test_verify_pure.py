@@ -51,7 +51,7 @@ def test_views_are_the_same_but_for_one_name_before_columns(other: str, same: bo
 
 
 def test_a_list_of_varchar_is_the_same_however_it_is_cast() -> None:
-    items = "'a'::character varying", "'b''('::character varying"
+    items = "'a'::character varying", "'b''('::character varying", "NULL::character varying"
     older = f"CHECK (((v)::text = ANY ((ARRAY[{', '.join(items)}])::text[])))"
     casts = ", ".join(f"({item})::text" for item in items)
     newer = f"CHECK (((v)::text = ANY (ARRAY[{casts}])))"
@@ -72,10 +72,39 @@ def test_a_list_of_varchar_is_the_same_however_it_is_cast() -> None:
         ("Zm9vYmFyYmF6MTIzNDU2Nzg5MA", "(masked, 26 characters)"),
         ('{"a": 1}', "(masked, 8 characters)"),
         ("-----BEGIN CERTIFICATE", "(masked, 22 characters)"),
+        ("host=x pwd=hunter2", "(masked, 18 characters)"),
+        ("{--pw,hunter2}", "(masked, 14 characters)"),
+        ("dsn: x", "(masked, 6 characters)"),
+        ("AccountKey=x", "(masked, 12 characters)"),
+        ("connection string", "(masked, 17 characters)"),
+        ("pinned to a pin", "pinned to a pin"),
+        ("primary_key", "primary_key"),
     ],
 )
 def test_values_that_look_like_secrets_are_masked(text: str | None, said: str | None) -> None:
     assert masking.shown(text) == said
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("column a text default 'x'::text", "column a text default 'x'::text"),
+        (
+            "column a text default 'postgres://u:x@db/x'::text",
+            "column a text default '(masked, 19 characters)'::text",
+        ),
+        (
+            "column api_key text default 'x'::text",
+            "column api_key text default '(masked, 1 characters)'::text",
+        ),
+        ("column api_key text default ''::text", "column api_key text default ''::text"),
+        ("SELECT 'it''s', 'Bearer x' AS a", "SELECT 'it''s', '(masked, 8 characters)' AS a"),
+        ("column it's text default 'Bearer x'::text", "(masked, 41 characters)"),
+        ("index secrets_token ON secrets (token)", "index secrets_token ON secrets (token)"),
+    ],
+)
+def test_definitions_are_said_without_texts_that_look_like_secrets(line: str, said: str) -> None:
+    assert masking.definition(line) == said
 
 
 @pytest.mark.parametrize(
@@ -89,6 +118,18 @@ def test_values_that_look_like_secrets_are_masked(text: str | None, said: str | 
         ("anything", "api_key", "text", True),
         ("anything", "client_secret", "varchar", True),
         ("auth_refresh_token", "value", "varchar", True),
+        ("anything", "pwd", "text", True),
+        ("anything", "db_pw", "text", True),
+        ("anything", "access_key", "text", True),
+        ("anything", "accessKey", "text", True),
+        ("anything", "ssh_key", "text", True),
+        ("anything", "connection_string", "text", True),
+        ("anything", "dsn", "text", True),
+        ("anything", "pin", "text", True),
+        ("anything", "primary_key", "int8", False),
+        ("anything", "key", "text", False),
+        ("anything", "pinned", "bool", False),
+        ("anything", "spawn_window", "text", False),
         ("workspace", "name", "text", False),
         ("jobs", "created_at", "timestamptz", False),
     ],
