@@ -188,10 +188,20 @@ def _builds(definitions: Definitions, loads: dict[str, list[Job]]) -> tuple[list
 
 
 def _index(index: Index, text: str, loads: dict[str, list[Job]]) -> Job:
+    """Build an index beside others of its table, unless the dump says more than that.
+
+    CLUSTER ON and REPLICA IDENTITY USING INDEX come with their index, and lock the whole table.
+    """
     table = loads[index.table][0].table
-    cost = index.bytes + (table.bytes if table else 0) / 8
-    after = frozenset(loads[index.table])
-    return Job(Kind.INDEX, f"{index.schema}.{index.name}", (index.table,), cost, after, text=text)
+    return Job(
+        Kind.INDEX,
+        f"{index.schema}.{index.name}",
+        (index.table,),
+        index.bytes + (table.bytes if table else 0) / 8,
+        frozenset(loads[index.table]),
+        exclusive=len(statements(text)) > 1,
+        text=text,
+    )
 
 
 def _key(

@@ -137,6 +137,23 @@ def test_a_key_with_more_than_one_statement_is_made_as_the_dump_says() -> None:
     assert [(job.kind, job.text) for job in found] == [(Kind.KEY, more)]
 
 
+@pytest.mark.parametrize(
+    ("more", "alone"),
+    [
+        ("", False),
+        ("ALTER TABLE public.child CLUSTER ON by_job;\n", True),
+        ("ALTER TABLE ONLY public.child REPLICA IDENTITY USING INDEX by_job;\n", True),
+    ],
+    ids=["nothing", "cluster", "identity"],
+)
+def test_an_index_is_built_alone_if_the_dump_says_more_of_its_table(more: str, alone: bool) -> None:
+    told = definitions()
+    texts = [item.text + f"\n\n{more}" * (item.name == "by_job") for item in told.items]
+    items = [replace(item, text=text) for item, text in zip(told.items, texts, strict=True)]
+    jobs, _ = seed_plan.jobs([BIG, CHILD], replace(told, items=items), 2)
+    assert [job.exclusive for job in jobs if job.name == "public.by_job"] == [alone]
+
+
 def test_what_belongs_to_no_copied_table_is_left_for_the_end() -> None:
     jobs, rest = seed_plan.jobs([BIG], definitions(), 2)
     assert {name for job in jobs for name in job.tables} == {"public.big"}
