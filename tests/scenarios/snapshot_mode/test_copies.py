@@ -255,3 +255,10 @@ def test_sequences_are_ahead_after_every_copy(snapshots: Snapshots) -> None:
         (there,), = snapshots.prod("SELECT last_value FROM jobs_id_seq")  # fmt: skip
         (here,), = snapshots.mirror("SELECT last_value FROM jobs_id_seq")  # fmt: skip
         assert here >= there + 500
+
+
+def test_two_tables_with_one_name_are_refused(snapshots: Snapshots) -> None:
+    snapshots.prod('CREATE SCHEMA "a.b"; CREATE TABLE "a.b".c (); CREATE SCHEMA a')
+    snapshots.prod('CREATE TABLE a."b.c" ()')
+    with pytest.raises(BlockedError, match=r'"a"\."b\.c", "a\.b"\."c"'):
+        snapshots.copy()

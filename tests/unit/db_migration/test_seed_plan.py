@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from db_migration.catalog import Table
 from db_migration.catalog_keys import Constraint, Index
+from db_migration.errors import BlockedError
 from db_migration.seeding import plan as seed_plan
 from db_migration.seeding.dump import Item, items
 from db_migration.seeding.plan import Definitions, Job, Kind, Part
@@ -166,6 +168,22 @@ def test_nobody_waits_for_a_lock() -> None:
         for one in (job for job in turn if job.exclusive):
             others = {name for job in turn if job is not one for name in job.tables}
             assert not others & set(one.tables)
+
+
+@pytest.mark.parametrize(
+    ("names", "twice"),
+    [
+        ([("a", "b"), ("a", "c"), ("b", "a")], False),
+        ([("a", "b.c"), ("a.b", "c")], True),
+    ],
+)
+def test_tables_that_one_name_stands_for_are_refused(
+    names: list[tuple[str, str]], twice: bool
+) -> None:
+    tables = [Table(*name, "d", True, True, 0) for name in names]
+    said = pytest.raises(BlockedError, match=r'"a"\."b\.c", "a\.b"\."c"')
+    with said if twice else nullcontext():
+        seed_plan.refuse_same_names(tables)
 
 
 @pytest.mark.parametrize(
