@@ -95,7 +95,7 @@ def copy_part(work: Work, worker: Worker, job: Job) -> None:
         return
     columns = work.columns[table.full_name]
     if not columns:
-        _copy_number(work, worker, job)
+        _load_number(work, worker, job)
         return
     read, write = copy_statements(table, columns, job.part)
     passed = [0, 0]
@@ -121,17 +121,23 @@ def copy_part(work: Work, worker: Worker, job: Job) -> None:
     work.tally.add(job, sent.rows - passed[0], 0)
 
 
-def _copy_number(work: Work, worker: Worker, job: Job) -> None:
-    """Make as many rows as the source has: COPY can say nothing of a row without stored columns."""
+def _load_number(work: Work, worker: Worker, job: Job) -> None:
+    """Load a table without stored columns, of whose rows there is only their number."""
     if job.table is None or job.part.first > 0:
         return
-    number = _number(worker.source, job.table)
-    name = sql.Identifier(job.table.schema, job.table.name)
-    make = sql.SQL("INSERT INTO {} SELECT FROM generate_series(1, {})")
     with worker.transaction() as target:
-        run(target, make.format(name, sql.Literal(number)))
+        number = copy_number(worker.source, target, job.table)
         work.digests[job] = Digest(number)
     work.tally.add(job, number, 0)
+
+
+def copy_number(source: Connection, target: Connection, table: catalog.Table) -> int:
+    """Make as many rows as the source has, and return how many: COPY needs a column to say it."""
+    number = _number(source, table)
+    name = sql.Identifier(table.schema, table.name)
+    make = sql.SQL("INSERT INTO {} SELECT FROM generate_series(1, {})")
+    run(target, make.format(name, sql.Literal(number)))
+    return number
 
 
 def _number(connection: Connection, table: catalog.Table) -> int:

@@ -121,7 +121,7 @@ def test_rows_without_stored_columns_arrive_in_their_number(hollow: Scenario) ->
 def test_rows_without_stored_columns_are_counted(
     hollow: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seed_jobs, "_copy_number", lambda *_: None)
+    monkeypatch.setattr(seed_jobs, "_load_number", lambda *_: None)
     with pytest.raises(BlockedError, match=r"public\.hollow: 3 rows on the source, 0 in the copy"):
         seed.seed(hollow.context(), verify=True)
 
