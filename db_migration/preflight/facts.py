@@ -59,6 +59,8 @@ class SourceFacts:
     senders_max: int | None = None
     bytes: int | None = None
     keyless: list[str] | None = None
+    table_names: list[str] | None = None
+    """Those that two tables have, without quotes."""
     unlogged: list[str] | None = None
     foreign: list[str] | None = None
     partitioned: list[str] | None = None
@@ -157,6 +159,8 @@ SOURCE: dict[str, str] = {
     "senders_free": "SELECT current_setting('max_wal_senders')::int - count(*) "
     "FROM pg_stat_replication WHERE application_name <> %(slot)s",
     "bytes": "SELECT pg_database_size(current_database())",
+    "table_names": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'r' "
+    "AND c.relpersistence = 'p' GROUP BY 1 HAVING count(*) > 1)",
     "unlogged": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'r' "
     "AND c.relpersistence = 'u')",
     "foreign": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'f')",

@@ -25,6 +25,13 @@ class _Kind:
 
 _KINDS = (
     _Kind(
+        "table_names",
+        "Tables whose names differ only by where the dot is",
+        Result.FAIL,
+        "a table is known by `schema.table`, unquoted: one of the two would not be copied",
+        "ALTER TABLE ... RENAME, or ALTER SCHEMA ... RENAME, on one of them",
+    ),
+    _Kind(
         "unlogged",
         "Unlogged tables",
         Result.FAIL,

@@ -35,9 +35,11 @@ TARGET_SETTINGS = {
     "maintenance_work_mem": "128MB",
     "max_parallel_maintenance_workers": "0",
     "max_parallel_workers_per_gather": "0",
+    "lock_timeout": "0",
 }
 """For the workers' own sessions. A commit that a crash forgets is a seed without its mark; helpers
-of one index would take the cores from the other workers (measured: 4 % of the seed).
+of one index would take the cores from the other workers (measured: 4 % of the seed). Nobody else
+may enter the database of a seed: a lock that is waited for is that of another worker, and ends.
 """
 
 WHO = "SELECT pg_current_xact_id()::text, pg_backend_pid()"

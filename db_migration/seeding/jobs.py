@@ -13,7 +13,7 @@ from db_migration import catalog
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import Stopping
-from db_migration.postgres import rows, run, run_script, value
+from db_migration.postgres import Connection, rows, run, run_script, value
 from db_migration.seeding.crew import Tally, Worker
 from db_migration.seeding.pipe import Digest, digest, pipe
 from db_migration.seeding.plan import SMALL_BYTES, Job, Kind, Part
@@ -91,8 +91,11 @@ def copy_statements(
 def copy_part(work: Work, worker: Worker, job: Job) -> None:
     """Stream a table, or some pages of it, from server to server."""
     table = job.table
-    columns = work.columns[table.full_name] if table is not None else []
-    if not columns or table is None:
+    if table is None:
+        return
+    columns = work.columns[table.full_name]
+    if not columns:
+        _load_number(work, worker, job)
         return
     read, write = copy_statements(table, columns, job.part)
     passed = [0, 0]
@@ -116,6 +119,31 @@ def copy_part(work: Work, worker: Worker, job: Job) -> None:
         work.tally.add(job, -passed[0], -passed[1])
         raise
     work.tally.add(job, sent.rows - passed[0], 0)
+
+
+def _load_number(work: Work, worker: Worker, job: Job) -> None:
+    """Load a table without stored columns, of whose rows there is only their number."""
+    if job.table is None or job.part.first > 0:
+        return
+    with worker.transaction() as target:
+        number = copy_number(worker.source, target, job.table)
+        work.digests[job] = Digest(number)
+    work.tally.add(job, number, 0)
+
+
+def copy_number(source: Connection, target: Connection, table: catalog.Table) -> int:
+    """Make as many rows as the source has, and return how many: COPY needs a column to say it."""
+    number = _number(source, table)
+    name = sql.Identifier(table.schema, table.name)
+    make = sql.SQL("INSERT INTO {} SELECT FROM generate_series(1, {})")
+    run(target, make.format(name, sql.Literal(number)))
+    return number
+
+
+def _number(connection: Connection, table: catalog.Table) -> int:
+    """Count the rows of a table."""
+    name = sql.Identifier(table.schema, table.name)
+    return int(value(connection, sql.SQL("SELECT count(*) FROM ONLY {}").format(name)))
 
 
 @effect(Effect.BUILD_INDEX)
@@ -156,13 +184,13 @@ def read_back(work: Work, worker: Worker, job: Job) -> None:
     if job.table is None:
         return
     if job.part.first == 0:
-        name = sql.Identifier(job.table.schema, job.table.name)
-        query = sql.SQL("SELECT count(*) FROM ONLY {}").format(name)
-        work.counts[job.table.full_name] = value(worker.source, query)
+        work.counts[job.table.full_name] = _number(worker.source, job.table)
     if columns := work.columns[job.table.full_name]:
         read, _ = copy_statements(job.table, columns, job.part)
         text = read.as_string(worker.target).encode()
         work.digests[job] = digest(worker.target.pgconn, text, seen)
+    elif job.part.first == 0:
+        work.digests[job] = Digest(_number(worker.target, job.table))
 
 
 def compare_values(work: Work, worker: Worker, job: Job) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from db_migration.catalog import Table
 from db_migration.catalog_keys import Constraint, Index
+from db_migration.errors import BlockedError
 from db_migration.seeding.dump import Item
 
 SMALLEST_PART_BYTES = 32 * 1024**2
@@ -69,6 +71,17 @@ class Job:
     table: Table | None = None
     part: Part = Part()
     text: str = ""
+
+
+def refuse_same_names(tables: Sequence[Table]) -> None:
+    """Refuse tables that marks, jobs and reports could not tell apart: a."b.c" and "a.b".c."""
+    number = Counter(table.full_name for table in tables)
+    if twice := [table for table in tables if number[table.full_name] > 1]:
+        raise BlockedError(
+            found=f"tables of the same name, but for the quotes: {', '.join(map(quoted, twice))}",
+            needed="a `schema.table` of its own for each table, also without quotes",
+            way_out="rename one of them on the source: ALTER TABLE ... RENAME TO ...",
+        )
 
 
 def split(tables: Sequence[Table], workers: int) -> dict[str, list[Part]]:
@@ -188,10 +201,20 @@ def _builds(definitions: Definitions, loads: dict[str, list[Job]]) -> tuple[list
 
 
 def _index(index: Index, text: str, loads: dict[str, list[Job]]) -> Job:
+    """Build an index beside others of its table, unless the dump says more than that.
+
+    CLUSTER ON and REPLICA IDENTITY USING INDEX come with their index, and lock the whole table.
+    """
     table = loads[index.table][0].table
-    cost = index.bytes + (table.bytes if table else 0) / 8
-    after = frozenset(loads[index.table])
-    return Job(Kind.INDEX, f"{index.schema}.{index.name}", (index.table,), cost, after, text=text)
+    return Job(
+        Kind.INDEX,
+        f"{index.schema}.{index.name}",
+        (index.table,),
+        index.bytes + (table.bytes if table else 0) / 8,
+        frozenset(loads[index.table]),
+        exclusive=len(statements(text)) > 1,
+        text=text,
+    )
 
 
 def _key(

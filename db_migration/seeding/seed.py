@@ -147,6 +147,7 @@ def _snapshot(context: Context, start: Start) -> Iterator[Connection]:
 def read_plan(source: Connection, start: Start) -> Plan:
     """Take only what is published: of the rest the slot would not carry the changes."""
     found = catalog.tables(source, PUBLICATION)
+    seed_plan.refuse_same_names(found)
     published = [table for table in found if table.published]
     fingerprints = catalog.fingerprints(source, published)
     mark = Mark(start.lsn, fingerprints, catalog_types.types_fingerprint(source))

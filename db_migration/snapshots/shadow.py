@@ -21,7 +21,7 @@ from db_migration.postgres import (
     until,
     value,
 )
-from db_migration.seeding.jobs import copy_statements
+from db_migration.seeding.jobs import copy_number, copy_statements
 from db_migration.seeding.pipe import pipe
 from db_migration.seeding.plan import Part
 
@@ -130,7 +130,10 @@ def replace_table(
     run(shadow, "BEGIN")
     run(shadow, sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(owner)))
     run(shadow, sql.SQL("TRUNCATE ONLY {}").format(name))
-    count = pipe(reading.pgconn, shadow.pgconn, read, write, seen).rows if columns else 0
+    if columns:
+        count = pipe(reading.pgconn, shadow.pgconn, read, write, seen).rows
+    else:
+        count = copy_number(reading, shadow, table)
     run(shadow, "COMMIT")
     return sum(sizes), count
 

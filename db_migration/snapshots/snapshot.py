@@ -25,6 +25,7 @@ from db_migration.following import marks, sequences
 from db_migration.journal import LOCK_CLASS, Journal
 from db_migration.postgres import Connection, Endpoint, run, value
 from db_migration.seeding import dump, seed
+from db_migration.seeding import plan as seed_plan
 from db_migration.snapshots import shadow as snapshot_shadow
 from db_migration.snapshots import source as snapshot_source
 from db_migration.snapshots.look import COST, STEP
@@ -113,7 +114,9 @@ def _look(context: Context, taken: Snapshot, mirror: Mark | None) -> tuple[Copy,
     """Hash the source and, where that makes sense, the mirror, both at once."""
     with taken.reading() as source:
         found = snapshot_source.definitions(source)
-        tables = {table.full_name: table for table in catalog.tables(source)}
+        listed = catalog.tables(source)
+        seed_plan.refuse_same_names(listed)
+        tables = {table.full_name: table for table in listed}
         columns = {name: catalog.columns(source, table) for name, table in tables.items()}
     copy = Copy(context, taken, found, tables, columns, {})
     with ThreadPoolExecutor(1) as other:

@@ -9,6 +9,9 @@ src/backend/access/hash/hashfunc.c: 1 and 4294967296 are the same to it), so an 
 twice, and a timestamp by its epoch: a double, which tells microseconds apart up to 2^32 s from
 1970. Beyond that its own hash is added. The hash of a double 0 is its seed (hashfloat8extended),
 as if the column were not there: no double here is 0.
+
+The columns of a wide table are hashed in parts, each from a seed of its own: the parser's stack
+bounds how deep calls may be nested.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from psycopg import sql
 from db_migration.catalog import Column, Table
 
 BUCKETS = 1024
+COLUMNS_IN_EACH_OTHER = 400
 SHOWN_CHARACTERS = 200
 
 _EPOCH = (
@@ -27,6 +31,8 @@ _EPOCH = (
     "CASE WHEN {{name}} < '1900-01-01 00:00+00' OR {{name}} >= '2100-01-01 00:00+00' "
     "THEN timestamp_hash_extended({}, 1) ELSE 0 END)"
 )
+_TEXT = "hashtextextended(coalesce({}, 'NULL 8c1f6e0b92d7453aa0e4') COLLATE \"C\", {{seed}})"
+_BY_TEXT = _TEXT.format("{name}::text")
 _LINKS = {
     "bool": "hashint4extended(coalesce({name}::int4, 2), {seed})",
     "int2": "hashint4extended(coalesce({name}::int4, 32768), {seed})",
@@ -37,21 +43,31 @@ _LINKS = {
     "'6fdb1c32-90ae-2b57-e84d-37a1c5f00e96'::uuid), {seed})",
     "timestamp": _EPOCH.format("{name}"),
     "timestamptz": _EPOCH.format("timezone('UTC', {name})"),
+    # Not by a cast, which takes the blanks away from the end.
+    "bpchar": _TEXT.format("textin(bpcharout({name}))"),
 }
-_BY_TEXT = (
-    "hashtextextended(coalesce({name}::text, 'NULL 8c1f6e0b92d7453aa0e4') COLLATE \"C\", {seed})"
-)
 
 
 def column_hash(column: Column, seed: sql.Composable) -> sql.Composed:
     """Return the expression that hashes one column."""
-    link = _LINKS.get(column.base, _BY_TEXT)
+    built_in = "." not in column.type
+    link = _LINKS.get(column.base, _BY_TEXT) if built_in else _BY_TEXT
     return sql.SQL(link).format(name=sql.Identifier(column.name), seed=seed)
 
 
 def row_hash(columns: list[Column]) -> sql.Composable:
     """Return the expression that hashes a row."""
-    found = sql.SQL("1::int8")
+    starts = range(0, max(len(columns), 1), COLUMNS_IN_EACH_OTHER)
+    parts = [
+        _chain(columns[start : start + COLUMNS_IN_EACH_OTHER], seed)
+        for seed, start in enumerate(starts, 1)
+    ]
+    return parts[0] if len(parts) == 1 else sql.SQL("({})").format(sql.SQL(" # ").join(parts))
+
+
+def _chain(columns: list[Column], seed: int) -> sql.Composable:
+    """Return the expression that hashes some columns, each from the hash before it."""
+    found = sql.SQL(f"{seed}::int8")
     for column in columns:
         # Not nested: hundreds of parts in each other are too deep for Python's stack.
         found = sql.SQL(column_hash(column, found).as_string(None))

@@ -21,6 +21,7 @@ from tests.support.scenario import Scenario
 
 TROUBLE = {
     # id of the check: how it must come out, and what it must name
+    "source.table_names": (Result.FAIL, "1: dotted.by.both"),
     "source.unlogged": (Result.FAIL, "public.fleeting"),
     "source.foreign": (Result.FAIL, "public.far"),
     "source.partitioned": (Result.FAIL, "2: public.parted, public.parted_low"),

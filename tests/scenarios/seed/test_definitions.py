@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from db_migration.errors import BlockedError
 from db_migration.seeding import dump, seed
 from tests.support.scenario import Scenario
 
@@ -65,3 +68,37 @@ def test_event_triggers_alone_stay_behind(prepared: Scenario) -> None:
     query = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal UNION ALL SELECT evtname FROM "
     found = prepared.target.sql(query + "pg_event_trigger", database="airbyte_mirror_seed")
     assert found == [("touched",)]
+
+
+SAME_NAMES = """
+CREATE SCHEMA "a.b";
+CREATE SCHEMA a CREATE TABLE "b.c" (id integer PRIMARY KEY);
+CREATE TABLE "a.b".c (id integer PRIMARY KEY);
+"""
+
+
+def test_two_tables_with_one_name_are_refused(prepared: Scenario) -> None:
+    """One of them would not be copied, and nobody would say so."""
+    prepared.source.sql(SAME_NAMES, database="airbyte")
+    with pytest.raises(BlockedError, match=r'"a"\."b\.c", "a\.b"\."c"'):
+        seed.seed(prepared.context())
+
+
+ALONE = """
+CREATE INDEX by_scope ON jobs (scope);
+CREATE UNIQUE INDEX by_id ON jobs (id);
+ALTER TABLE jobs CLUSTER ON by_scope;
+ALTER TABLE jobs REPLICA IDENTITY USING INDEX by_id;
+"""
+MARKED = """
+SELECT indexrelid::regclass::text, indisclustered, indisreplident FROM pg_index
+WHERE indrelid = 'jobs'::regclass ORDER BY 1
+"""
+
+
+def test_what_an_index_is_to_its_table_arrives(prepared: Scenario) -> None:
+    prepared.source.sql(ALONE, database="airbyte")
+    assert seed.seed(prepared.context(), verify=True).differences == []
+    there = prepared.source.sql(MARKED, database="airbyte")
+    assert ("by_scope", True, False) in there
+    assert prepared.target.sql(MARKED, database="airbyte_mirror_seed") == there

@@ -255,3 +255,22 @@ def test_sequences_are_ahead_after_every_copy(snapshots: Snapshots) -> None:
         (there,), = snapshots.prod("SELECT last_value FROM jobs_id_seq")  # fmt: skip
         (here,), = snapshots.mirror("SELECT last_value FROM jobs_id_seq")  # fmt: skip
         assert here >= there + 500
+
+
+def test_rows_without_stored_columns_are_copied(snapshots: Snapshots) -> None:
+    made = "made integer GENERATED ALWAYS AS (7) STORED"
+    snapshots.prod(f"CREATE TABLE hollow (); CREATE TABLE computed ({made})")
+    snapshots.copy()
+    for number in (1, 2):
+        snapshots.prod("INSERT INTO hollow DEFAULT VALUES")
+        snapshots.prod("INSERT INTO computed DEFAULT VALUES")
+        snapshots.copy()
+        assert snapshots.mirror("SELECT count(*) FROM hollow") == [(number,)]
+        assert snapshots.mirror("SELECT made FROM computed") == [(7,)] * number
+
+
+def test_two_tables_with_one_name_are_refused(snapshots: Snapshots) -> None:
+    snapshots.prod('CREATE SCHEMA "a.b"; CREATE TABLE "a.b".c (); CREATE SCHEMA a')
+    snapshots.prod('CREATE TABLE a."b.c" ()')
+    with pytest.raises(BlockedError, match=r'"a"\."b\.c", "a\.b"\."c"'):
+        snapshots.copy()

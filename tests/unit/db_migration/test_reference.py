@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "reference" / "db-migration.md").read_text()
 CHECK = re.compile(r'(?:id=|Right\(\s*|_Topic\(\s*)"([a-z]+\.[a-z_]+)"')
 OBJECTS = (
+    "table_names",
     "unlogged",
     "foreign",
     "partitioned",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from db_migration.catalog import Table
 from db_migration.catalog_keys import Constraint, Index
+from db_migration.errors import BlockedError
 from db_migration.seeding import plan as seed_plan
 from db_migration.seeding.dump import Item, items
 from db_migration.seeding.plan import Definitions, Job, Kind, Part
@@ -137,6 +139,23 @@ def test_a_key_with_more_than_one_statement_is_made_as_the_dump_says() -> None:
     assert [(job.kind, job.text) for job in found] == [(Kind.KEY, more)]
 
 
+@pytest.mark.parametrize(
+    ("more", "alone"),
+    [
+        ("", False),
+        ("ALTER TABLE public.child CLUSTER ON by_job;\n", True),
+        ("ALTER TABLE ONLY public.child REPLICA IDENTITY USING INDEX by_job;\n", True),
+    ],
+    ids=["nothing", "cluster", "identity"],
+)
+def test_an_index_is_built_alone_if_the_dump_says_more_of_its_table(more: str, alone: bool) -> None:
+    told = definitions()
+    texts = [item.text + f"\n\n{more}" * (item.name == "by_job") for item in told.items]
+    items = [replace(item, text=text) for item, text in zip(told.items, texts, strict=True)]
+    jobs, _ = seed_plan.jobs([BIG, CHILD], replace(told, items=items), 2)
+    assert [job.exclusive for job in jobs if job.name == "public.by_job"] == [alone]
+
+
 def test_what_belongs_to_no_copied_table_is_left_for_the_end() -> None:
     jobs, rest = seed_plan.jobs([BIG], definitions(), 2)
     assert {name for job in jobs for name in job.tables} == {"public.big"}
@@ -149,6 +168,22 @@ def test_nobody_waits_for_a_lock() -> None:
         for one in (job for job in turn if job.exclusive):
             others = {name for job in turn if job is not one for name in job.tables}
             assert not others & set(one.tables)
+
+
+@pytest.mark.parametrize(
+    ("names", "twice"),
+    [
+        ([("a", "b"), ("a", "c"), ("b", "a")], False),
+        ([("a", "b.c"), ("a.b", "c")], True),
+    ],
+)
+def test_tables_that_one_name_stands_for_are_refused(
+    names: list[tuple[str, str]], twice: bool
+) -> None:
+    tables = [Table(*name, "d", True, True, 0) for name in names]
+    said = pytest.raises(BlockedError, match=r'"a"\."b\.c", "a\.b"\."c"')
+    with said if twice else nullcontext():
+        seed_plan.refuse_same_names(tables)
 
 
 @pytest.mark.parametrize(

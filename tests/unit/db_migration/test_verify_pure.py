@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 
 from db_migration.catalog import Column, Table
@@ -27,6 +29,31 @@ def test_every_column_counts_with_its_position() -> None:
 def test_the_widest_table_there_can_be() -> None:
     columns = [Column(f"c{number}", "integer", "int4") for number in range(1600)]
     assert hashing.row_hash(columns).as_string().count("hashfloat8extended") == 1600
+
+
+@pytest.mark.parametrize("number", [1, 400, 401, 1600])
+def test_columns_are_not_hashed_too_deep_inside_each_other(number: int) -> None:
+    columns = [Column(f"c{place}", "bigint", "int8") for place in range(number)]
+    text = hashing.row_hash(columns).as_string()
+    depths = list(accumulate({"(": 1, ")": -1}.get(letter, 0) for letter in text))
+    assert depths[-1] == 0
+    assert max(depths) <= 2 * 400 + 2
+
+
+@pytest.mark.parametrize(
+    ("type_", "base", "by_text"),
+    [
+        ("uuid", "uuid", False),
+        ("public.uuid", "uuid", True),
+        ("timestamp(3) without time zone", "timestamp", False),
+        ('public."timestamp"', "timestamp", True),
+    ],
+)
+def test_a_type_of_theirs_is_hashed_by_its_text_whatever_its_name(
+    type_: str, base: str, by_text: bool
+) -> None:
+    text = hashing.row_hash([Column("a", type_, base)]).as_string()
+    assert ('"a"::text' in text) is by_text
 
 
 WITH_NAMES = ' SELECT t.id,\n    t.b AS "x.y"\n   FROM s.t\n  WHERE (t.a > 1.5);'
