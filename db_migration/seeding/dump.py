@@ -12,10 +12,24 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_result,
+    stop_after_attempt,
+    wait_fixed,
+)
+
 from db_migration.errors import BlockedError
 from db_migration.postgres import Endpoint
 
 DUMP_DEADLINE_SECONDS = 300
+LOCK_WAIT_MS = 200
+"""pg_dump holds tables while it waits for the next one. Far below `deadlock_timeout` (1 s): seldom
+does a circle of locks with prod's DDL, in which prod would be ended, last that long.
+"""
+LOCK_TRIES = 10
+BETWEEN_SECONDS = 0.5
 TLS_LIBPQ = "psycopg_binary.libs/libpq-*.so.5*"
 _HEADER = re.compile(
     r"^-- (?:Data for )?Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*); Owner: .*$",
@@ -72,6 +86,7 @@ def definitions(
     and event triggers, which a superuser alone can make.
     """
     flags = ["--schema-only", f"--section={section}", "--no-owner", "--no-privileges"]
+    flags += [f"--lock-wait-timeout={LOCK_WAIT_MS}"]
     flags += ["--encoding=UTF8", "--no-tablespaces"]
     flags += ["--no-publications", "--no-subscriptions", "--no-comments", "--no-security-labels"]
     flags += [f"--snapshot={snapshot}"] if snapshot else []
@@ -81,7 +96,7 @@ def definitions(
         passfile = Path(scratch) / "passfile"
         passfile.touch(mode=0o600)
         passfile.write_text(_passfile_line(endpoint))
-        done = _run([program(), *flags], _environment(endpoint, passfile))
+        done = _run_patiently([program(), *flags], _environment(endpoint, passfile))
     if done.returncode:
         raise BlockedError(
             found=f"pg_dump of {endpoint.label} failed: "
@@ -103,6 +118,30 @@ def _restorable(script: str) -> str:
         if header["type"] == "EVENT TRIGGER":
             script = script[: header.start()] + script[end:]
     return script
+
+
+def _run_patiently(
+    command: list[str], environment: dict[str, str]
+) -> subprocess.CompletedProcess[bytes]:
+    """Run it again while a table is held; the last result is returned, whatever it is."""
+    again = Retrying(
+        retry=retry_if_result(_met_a_lock),
+        stop=stop_after_attempt(LOCK_TRIES),
+        wait=wait_fixed(BETWEEN_SECONDS),
+        retry_error_callback=_last,
+    )
+    return again(_run, command, environment)
+
+
+def _met_a_lock(done: subprocess.CompletedProcess[bytes]) -> bool:
+    """Tell by the statement that pg_dump quotes: messages come in the server's language."""
+    return bool(done.returncode) and b"LOCK TABLE" in done.stderr
+
+
+def _last(state: RetryCallState) -> subprocess.CompletedProcess[bytes]:
+    assert state.outcome is not None  # noqa: S101 - for mypy
+    found: subprocess.CompletedProcess[bytes] = state.outcome.result()
+    return found
 
 
 def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
 import pytest
 
 from db_migration.errors import BlockedError
 from db_migration.seeding import dump, seed
+from tests.support import timeouts
+from tests.support.fix_postgres import wait_for
 from tests.support.scenario import Scenario
 
 ODD_LINES = """
@@ -37,6 +43,37 @@ def test_a_server_before_17_is_told_nothing_that_it_does_not_know(prepared: Scen
         script = dump.definitions(prepared.context().reader, section)
         assert "SET statement_timeout = 0;\n" in script
         assert "SET transaction_timeout" not in script
+
+
+def test_a_table_that_prod_alters_is_waited_for_without_holding_the_others(
+    prepared: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dump that stayed would hold what prod's transaction alters next: a circle of locks."""
+    run, dumped = dump._run, []
+
+    def noted(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+        dumped.append(run(command, env))
+        return dumped[-1]
+
+    monkeypatch.setattr(dump, "_run", noted)
+    with psycopg.connect(prepared.source.dsn("airbyte")) as prod, ThreadPoolExecutor(1) as pool:
+        prod.execute("ALTER TABLE stream_reset ADD COLUMN later int")
+        script = pool.submit(dump.definitions, prepared.context().reader, "pre-data")
+        wait_for(lambda: dumped, timeouts.ARRIVES)
+        for table in ("attempts", "jobs"):
+            prod.execute(f"ALTER TABLE {table} ADD COLUMN later int".encode())
+        prod.rollback()
+        assert "CREATE TABLE public.jobs" in script.result()
+
+
+def test_a_table_that_stays_held_ends_the_dump(
+    prepared: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dump, "LOCK_TRIES", 2)
+    with psycopg.connect(prepared.source.dsn("airbyte")) as prod:
+        prod.execute("LOCK TABLE jobs")
+        with pytest.raises(BlockedError, match=r"LOCK TABLE .*public\.jobs"):
+            dump.definitions(prepared.context().reader, "pre-data")
 
 
 def test_a_tablespace_of_the_source_is_none_of_the_target(prepared: Scenario) -> None:
