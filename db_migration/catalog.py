@@ -165,7 +165,8 @@ def _following(connection: Connection, silent: list[tuple[int, Sequence]]) -> li
 def definitions(connection: Connection) -> dict[str, list[str]]:
     """Describe every table: columns, constraints and indexes, one line each.
 
-    An index that was never finished is none: no dump has it.
+    An index that was never finished is none: no dump has it. Nor is a partition's copy of its
+    parent's trigger, which only newer servers list.
     """
     found = rows(
         connection,
@@ -192,7 +193,8 @@ def definitions(connection: Connection) -> dict[str, list[str]]:
         WHERE i.indisvalid
         UNION ALL
         SELECT t.name, 'trigger ' || g.tgname || ' ' || pg_get_triggerdef(g.oid)
-        FROM t JOIN pg_trigger g ON g.tgrelid = t.oid WHERE NOT g.tgisinternal
+        FROM t JOIN pg_trigger g ON g.tgrelid = t.oid
+        WHERE NOT g.tgisinternal AND g.tgparentid = 0
         """,
     )
     described: dict[str, list[str]] = {}

@@ -23,7 +23,8 @@ _NAME = re.compile(
 _VALUE = re.compile(
     r"pass(word|wd|phrase)|pwd|(?<![a-z])pw(?![a-z])|\b(pin|dsn)\s*[=:]|connection.?string"
     r"|(access|account|ssh).?key|secret|token|api.?key|credential|bearer|private|authorization"
-    r"|://[^/\s]*@|^\s*[\[{]\s*[\[{\"]|^\s*<|-----BEGIN",
+    r"|://[^/\s]*@|^\s*[\[{]\s*[\[{\"]|^\s*<|-----BEGIN"
+    r"|^\([\s\S]*[\[{<]|(^|[(,\"{])\\+x[0-9a-f]|\"=>",
     re.IGNORECASE,
 )
 _RANDOM = re.compile(r"(?=[\w+/=.-]*\d)(?=[\w+/=.-]*[A-Za-z])[\w+/=.-]{20,}")

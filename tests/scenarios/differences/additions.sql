@@ -53,6 +53,7 @@ CREATE TABLE ruled (id int PRIMARY KEY);
 CREATE RULE none_deleted AS ON DELETE TO ruled DO INSTEAD NOTHING;
 CREATE AGGREGATE total(int) (sfunc = int4pl, stype = int, initcond = '0');
 CREATE TYPE unlabelled AS ENUM ();
+CREATE TRIGGER of_all_parts AFTER INSERT ON parts FOR EACH ROW EXECUTE FUNCTION touched();
 CREATE SEQUENCE kept;
 CREATE SEQUENCE downwards INCREMENT -1;
 CREATE SEQUENCE cached CACHE 10;
@@ -104,6 +105,10 @@ CREATE TYPE nothing AS ();
 CREATE TABLE choices_or_null (id int PRIMARY KEY, value varchar CHECK (value IN ('a', NULL)));
 CREATE DOMAIN moody AS mood DEFAULT 'good';
 CREATE DOMAIN doubled AS int DEFAULT twice(1);
+CREATE TABLE observed (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE observed_1 PARTITION OF observed FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (id);
+CREATE TABLE observed_2 PARTITION OF observed_1 FOR VALUES FROM (0) TO (10);
+CREATE TRIGGER observing AFTER INSERT ON observed FOR EACH ROW EXECUTE FUNCTION touched();
 -- Its unique index can not be finished; no dump has such a one.
 CREATE TABLE half_indexed (id int PRIMARY KEY, value int);
 INSERT INTO half_indexed VALUES (1, 1), (2, 1);

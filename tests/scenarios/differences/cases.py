@@ -190,6 +190,7 @@ UNCHANGED = (
     "choices",
     "choices_or_null",
     "half_indexed",
+    "observed_2",
     "workspace",
     "connection",
     "actor_definition_workspace_grant",

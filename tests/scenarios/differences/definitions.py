@@ -102,6 +102,10 @@ DEFINITIONS = {
         "ALTER TABLE ruled DISABLE RULE none_deleted",
         "DO INSTEAD NOTHING; never",
     ),
+    "trigger of a partitioned table": (
+        "DROP TRIGGER of_all_parts ON parts",
+        "missing on the mirror: trigger public.parts.of_all_parts CREATE TRIGGER of_all_parts",
+    ),
     "trigger of a view": (
         "DROP TRIGGER entering ON entered",
         "missing on the mirror: trigger public.entered.entering CREATE TRIGGER entering INSTEAD OF",
