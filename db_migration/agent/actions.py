@@ -19,6 +19,9 @@ Action = Callable[[Context, Journal], object]
 COPIES = frozenset({Step.SEED, Step.SNAPSHOT})
 """Steps after whose failure the next attempt waits for a while."""
 
+COPIED = frozenset({Step.ENABLE, Step.SNAPSHOT})
+"""Steps after which a copy has succeeded: one that is made is not followed yet."""
+
 ACTIONS: dict[Step, Action] = {
     Step.DROP_SLOT: lambda context, _: follow.drop_slot(context),
     Step.CREATE_ROLE: prepare.prepare_role,

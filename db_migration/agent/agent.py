@@ -11,7 +11,7 @@ import psycopg
 import structlog
 
 from db_migration.agent import observe, plan, state
-from db_migration.agent.actions import ACTIONS, COPIES
+from db_migration.agent.actions import ACTIONS, COPIED, COPIES
 from db_migration.agent.memory import Memory
 from db_migration.agent.plan import Step
 from db_migration.context import Context
@@ -52,6 +52,7 @@ class Agent:
         self._said: str | None = None
         self._reported: str | None = None
         self._without_worker = self._well = 0
+        self._with_worker = LOOKS_UNTIL_BELIEVED
         self._active: state.Active | None = None
         self._peers_asked: float | None = None
         self._heartbeat = Heartbeat(context)
@@ -164,6 +165,10 @@ class Agent:
         follows = target is not None and target.subscription is not None
         missing = follows and not sight.worker and sight.planner.source is not None
         self._without_worker = self._without_worker + 1 if missing and not stalled else 0
+        self._with_worker = 0 if missing else self._with_worker + 1
+        if self._with_worker < LOOKS_UNTIL_BELIEVED:
+            # It would wait for a mirror that gets nothing, and the worker be mended after that.
+            sight.planner = replace(sight.planner, verify_due=False)
         return sight
 
     def _ask_peers(self) -> None:
@@ -211,8 +216,10 @@ class Agent:
                     self.memory.copy_failed(error)
                 self._note(decision.step, "failed", error_text.short(error))
                 raise
-            if decision.step in COPIES:
+            if decision.step in COPIED:
                 self.memory.copy_succeeded()
+            if decision.step is Step.DROP_SLOT and (why := plan.outgrown(sight.planner)):
+                self.memory.copy_failed(why)
             self._note(decision.step, "done", "")
 
     def _note(

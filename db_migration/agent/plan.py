@@ -284,6 +284,22 @@ def holds_copy(seen: Observed) -> str | None:
     return None
 
 
+def outgrown(seen: Observed) -> BlockedError | None:
+    """Say so when prod has written more than a slot may keep, while a copy was made from it."""
+    source, target = seen.source, seen.target
+    if source is None or target is None or source.slot is None or not target.seed.exists:
+        return None
+    kept, most = source.slot.retained_bytes, seen.policy.max_retained_bytes
+    if not source.slot.lost and kept <= most:
+        return None
+    return BlockedError(
+        found=f"the source wrote more during a copy than its slot may keep ({most} bytes)",
+        needed="a copy that is made before the source has written so much",
+        way_out="raise `max_retained_wal_bytes` and the source's max_slot_wal_keep_size, if its "
+        "disk has room; the next copy follows after a pause, longer each time",
+    )
+
+
 def _all_published(source: Source) -> bool:
     return all(table.published and table.has_identity for table in source.tables.values())
 

@@ -15,13 +15,12 @@ from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
-from db_migration.following import marks, prepare, worker
+from db_migration.following import marks, prepare, slots, worker
 from db_migration.postgres import (
     CONNECT_TIMEOUT_SECONDS,
     Connection,
     become,
     hush,
-    row,
     run,
     run_script,
     terminate_sessions,
@@ -35,26 +34,9 @@ REFRESH_DEADLINE_SECONDS = 60
 
 @effect(Effect.DROP_SLOT)
 def drop_slot(context: Context) -> None:
-    """Drop our slot on the source."""
+    """Drop our slot on the source, and those of single tables."""
     with context.owner.connect() as connection:
-        drop_slots(context, connection)
-
-
-def drop_slots(context: Context, connection: Connection) -> None:
-    """Drop our slot; whoever reads it is ended first, for a dead subscriber may still hold it."""
-    query = (
-        "SELECT slot_name, active_pid FROM pg_replication_slots "
-        "WHERE slot_name = %s AND database = current_database()"
-    )
-    name = (context.feed.slot,)
-    found = row(connection, query, name)
-    if found is None:
-        return
-    if found[1] is not None:
-        run(connection, "SELECT pg_terminate_backend(%s)", (found[1],))
-    active = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
-    until(lambda: not value(connection, active, name), worker.DEADLINE_SECONDS)
-    run(connection, "SELECT pg_drop_replication_slot(%s)", name)
+        slots.drop(context, connection)
 
 
 @effect(Effect.DROP_SEED)
@@ -264,6 +246,8 @@ def create_late_tables(context: Context, tables: list[catalog.Table]) -> None:
 @effect(Effect.REFRESH_SUBSCRIPTION)
 def refresh(context: Context) -> None:
     """Let the subscription copy and follow the new tables, and wait until it does."""
+    with context.owner.connect() as source:
+        slots.note_subscriber(context, source)
     with context.mirror.connect() as connection:
         hush(connection)
         run(connection, _alter(context, "REFRESH PUBLICATION WITH (copy_data = true)"))

@@ -15,7 +15,7 @@ from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, MigrationError
-from db_migration.following import feed_role, follow, identity, marks, notes, settings
+from db_migration.following import feed_role, follow, identity, marks, notes, settings, slots
 from db_migration.following.feed_role import Trace
 from db_migration.following.prepare import LOCK_BRIEFLY
 from db_migration.journal import Journal
@@ -36,17 +36,16 @@ def traces(context: Context, gone: Collection[str] = ()) -> list[Trace]:
     `gone` are the slots of other feeds that are released before this one.
     """
     with context.owner.connect() as connection:
-        slots = _slots(context, connection)
+        mine = _slots(context, connection)
         sharing = [name for name in _sharing(context, connection) if name not in gone]
         if sharing:
-            return [*slots, _shared(context, sharing)]
-        return [*slots, *_publication(connection), *_role(context, connection)]
+            return [*mine, _shared(context, sharing)]
+        return [*mine, *_publication(connection), *_role(context, connection)]
 
 
 def _slots(context: Context, connection: Connection) -> list[Trace]:
-    query = "SELECT slot_name FROM pg_replication_slots WHERE slot_name = %s"
-    found = rows(connection, query, (context.feed.slot,))
-    return [Trace(f"replication slot `{name}`", "drop it") for (name,) in found]
+    found = slots.ours(context, connection)
+    return [Trace(f"replication slot `{name}`", "drop it") for name, _ in found]
 
 
 def _sharing(context: Context, connection: Connection) -> list[str]:
@@ -59,14 +58,15 @@ def _other_slots(context: Context, connection: Connection) -> list[str]:
     """Name the slots without which the server would not start below `wal_level = logical`."""
     query = """
     SELECT slot_name FROM pg_replication_slots
-    WHERE slot_type = 'logical' AND NOT temporary AND slot_name <> %s ORDER BY 1
+    WHERE slot_type = 'logical' AND NOT temporary ORDER BY 1
     """
-    return [name for (name,) in rows(connection, query, (context.feed.slot,))]
+    mine = {name for name, _ in slots.ours(context, connection)}
+    return [name for (name,) in rows(connection, query) if name not in mine]
 
 
-def _shared(context: Context, slots: list[str]) -> Trace:
+def _shared(context: Context, names: list[str]) -> Trace:
     what = f"role `{context.reader.login.user}`, publication `{PUBLICATION}` and settings"
-    return Trace(what, f"leave them for `{'`, `'.join(slots)}`: the last feed's release takes them")
+    return Trace(what, f"leave them for `{'`, `'.join(names)}`: the last feed's release takes them")
 
 
 def _publication(connection: Connection) -> list[Trace]:
@@ -122,9 +122,9 @@ def _not_noted(context: Context, connection: Connection) -> list[str]:
     return [f"role `{name}`, whose note of what was there before is gone", *tables, *by_system]
 
 
-def _kept_for(slots: list[str]) -> str:
+def _kept_for(names: list[str]) -> str:
     return (
-        f"leave it: without it the server does not start while slot `{'`, `'.join(slots)}` is "
+        f"leave it: without it the server does not start while slot `{'`, `'.join(names)}` is "
         "there; by hand, when that is gone: ALTER SYSTEM RESET wal_level"
     )
 
@@ -200,9 +200,9 @@ def _alone(journal: Journal) -> bool:
 
 @effect(Effect.DROP_SLOT)
 def drop_slots(context: Context) -> None:
-    """Drop our slot."""
+    """Drop our slots."""
     with context.owner.connect() as connection:
-        follow.drop_slots(context, connection)
+        slots.drop(context, connection)
 
 
 @effect(Effect.DROP_PUBLICATION)

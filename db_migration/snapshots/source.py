@@ -31,7 +31,7 @@ READERS = 2
 T = TypeVar("T")
 Lent: TypeAlias = "SimpleQueue[Connection]"
 FILES = """
-SELECT n.nspname || '.' || c.relname, pg_relation_filenode(c.oid)::text
+SELECT n.nspname || '.' || c.relname, c.relfilenode::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND {user}
 """
@@ -97,7 +97,7 @@ class Definitions:
     """What the tables are, and which file each of them is in.
 
     A file changes with TRUNCATE and with whatever rewrites a table: both empty it for an older
-    snapshot.
+    snapshot. It is the one that the reader's snapshot shows, which `pg_relation_filenode` is not.
     """
 
     tables: dict[str, str]

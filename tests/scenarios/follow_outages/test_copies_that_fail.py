@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from db_migration import effects
+from db_migration.effects import Effect
 from tests.scenarios.follow_outages.seen import MIRROR, says, well, write
 from tests.support import timeouts
 from tests.support.disk import Disk, server_on_a_small_disk
@@ -74,6 +77,39 @@ def test_copy_that_does_not_fit(cramped: tuple[Scenario, Disk]) -> None:
     wait_for(lambda: well(scenario), timeouts.CONVERGE)
     scenario.assert_equal()
     stop()
+
+
+def test_copy_that_prod_outgrows(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each copy reads all of prod: it says why it was in vain, and rests before the next one."""
+    scenario.settings["feeds.0.max_retained_wal_bytes"] = 32 * 1024**2
+    scenario.source.sql("CREATE TABLE noise (t text)", database="airbyte")
+    much = "INSERT INTO noise SELECT repeat('x', 1000) FROM generate_series(1, 40000)"
+    perform = effects.perform
+    copies: list[object] = []
+
+    def outgrown(name: Effect, function: Callable[[], Any]) -> Any:  # noqa: ANN401
+        if name is Effect.MARK_SEEDED and len(copies) < 3:
+            copies.append(scenario.source.sql(f"{much}; TRUNCATE noise", database="airbyte"))
+        return perform(name, function)
+
+    monkeypatch.setattr(effects, "perform", outgrown)
+    stop = scenario.run_in_background(scenario.agent())
+    wait_for(says_why(scenario, "max_retained_wal_bytes"), timeouts.CONVERGE)
+    assert scenario.source.sql(SLOTS) == []
+    wait_for(lambda: well(scenario), timeouts.CONVERGE)
+    scenario.assert_equal()
+    stop()
+
+
+def says_why(scenario: Scenario, words: str) -> Callable[[], bool]:
+    """Return whether two copies have failed by now, and the error holds these words."""
+
+    def said() -> bool:
+        state = scenario.state()
+        failed = (state.get("schema") or {}).get("failed_copies", 0)
+        return failed >= 2 and words in str(state["error"])
+
+    return said
 
 
 SLOTS = "SELECT FROM pg_replication_slots"

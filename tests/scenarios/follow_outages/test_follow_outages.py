@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from db_migration.agent.agent import LOOKS_UNTIL_STALLED
+from db_migration.agent.plan import Step
 from db_migration.following import follow
 from tests.scenarios.follow_outages.seen import MIRROR, says, well, write
 from tests.support import timeouts
@@ -45,6 +47,29 @@ def impatient(scenario: Scenario) -> Iterator[None]:
         server.start()
         server.sql(f"ALTER SYSTEM RESET {name}")
         server.sql("SELECT pg_reload_conf()")
+
+
+def test_verification_that_is_due_does_not_keep_a_worker_from_being_mended(
+    scenario: Scenario,
+) -> None:
+    """It waits for a mirror that gets nothing, and would be due again right afterwards."""
+    agent = scenario.converge()
+    scenario.settings["verify_every_seconds"] = 0.01
+    eager = scenario.agent()
+    nowhere = "'host=127.0.0.1 port=1 dbname=airbyte user=airbyte_migration password=x'"
+    lead = f"ALTER SUBSCRIPTION {SLOT} CONNECTION {nowhere}"
+    scenario.target.sql(lead, database="airbyte_mirror")
+    scenario.target.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_subscription")
+    write(scenario)
+    steps = [eager.once() for _ in range(WORKER_IS_MISSED)]
+    assert Step.RECONNECT in steps
+    assert Step.VERIFY not in steps[1 : steps.index(Step.RECONNECT)]
+    scenario.converge(agent)
+    scenario.assert_equal()
+
+
+WORKER_IS_MISSED = 3 * LOOKS_UNTIL_STALLED
+"""Looks: at some of them a worker that fails is just there."""
 
 
 @pytest.mark.usefixtures("impatient")

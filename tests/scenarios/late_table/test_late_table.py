@@ -66,3 +66,26 @@ def test_upgrade_of_airbyte_is_followed_by_a_new_copy(scenario: Scenario) -> Non
     wait_for(lambda: scenario.state()["state"] == "following", timeouts.FOLLOW)
     stop()
     assert scenario.cli("verify").returncode == 0
+
+
+def test_slot_of_a_single_table_does_not_outlive_the_feed(scenario: Scenario) -> None:
+    agent = scenario.converge()
+    # What keeps the first copy of the table from ending, as a full disk does.
+    scenario.target.sql(
+        "CREATE TABLE late (id int PRIMARY KEY CHECK (id < 0)); ALTER TABLE late OWNER TO airbyte",
+        database="airbyte_mirror",
+    )
+    stop = scenario.run_in_background(agent)
+    scenario.source.sql(
+        "CREATE TABLE late (id int PRIMARY KEY); INSERT INTO late VALUES (1)", database="airbyte"
+    )
+    slots = "SELECT slot_name::text FROM pg_replication_slots ORDER BY 1"
+    wait_for(lambda: len(scenario.source.sql(slots)) == 2, timeouts.FOLLOW)
+    scenario.target.kill()
+    stop()
+    of_the_table = scenario.source.sql(slots)[1][0]
+    planned = scenario.cli("release", "--dry-run").stdout
+    assert f"replication slot `{of_the_table}`: drop it" in planned
+    done = scenario.cli("release")
+    assert done.returncode == 0, done.stderr
+    assert scenario.source.sql(slots) == []

@@ -11,6 +11,7 @@ from db_migration.errors import BlockedError, UnreachableError
 from db_migration.journal import try_lock
 from db_migration.postgres import Connection, value
 from db_migration.snapshots import shadow as snapshot_shadow
+from db_migration.snapshots import source as snapshot_source
 from db_migration.verification import verify
 from tests.scenarios.snapshot_mode.conftest import Snapshots
 from tests.support import timeouts
@@ -217,6 +218,26 @@ def test_what_is_changed_during_a_copy_never_gets_half_in(
     wait_for(lambda: snapshots.agent.memory.rest_seconds() == 0, timeouts.FOLLOW)
     snapshots.copy()
     snapshots.assert_equal()
+
+
+def test_table_emptied_just_after_the_snapshot_is_not_taken_for_empty(
+    snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots.copy()
+    kept = snapshots.content()
+    read_definitions = snapshot_source.definitions
+    met: list[object] = []
+
+    def late(connection: Connection) -> snapshot_source.Definitions:
+        if not met:  # the snapshot is taken, the tables' files are not read yet
+            met.append(snapshots.prod("CREATE TABLE kept AS TABLE workspace; TRUNCATE workspace"))
+        return read_definitions(connection)
+
+    monkeypatch.setattr(snapshot_source, "definitions", late)
+    with pytest.raises(BlockedError, match="during the copy"):
+        snapshots.copy()
+    assert met
+    assert snapshots.content() == kept
 
 
 def test_a_mirror_that_somebody_wrote_to_is_found_and_put_right(snapshots: Snapshots) -> None:
