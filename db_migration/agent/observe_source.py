@@ -86,4 +86,8 @@ def slot(connection: Connection, name: str) -> state.Slot | None:
         """,
         (name,),
     )
-    return state.Slot(found[0] or "", *found[1:]) if found else None
+    if found is None:
+        return None
+    # Asked for after the slot: in the time between, the log only grows.
+    beyond = value(connection, "SELECT %s::pg_lsn > pg_current_wal_insert_lsn()", (found[0],))
+    return state.Slot(found[0] or "", found[1], found[2], found[3], beyond_log=bool(beyond))

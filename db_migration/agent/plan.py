@@ -324,6 +324,8 @@ def _useless(source: Source, mirror: Database) -> str | None:
         return "its slot is gone"
     if source.slot.lost:
         return "its slot has lost the WAL it needs"
+    if source.slot.beyond_log:
+        return "the source's log was set back, and would be skipped until it has grown again"
     if mirror.mark is None:
         return "it has no mark"
     return changed(mirror.mark, source)

@@ -51,6 +51,8 @@ class Slot:
     retained_bytes: int = 0
     active: bool = False
     """Whether a worker reads from it."""
+    beyond_log: bool = False
+    """Whether it stands behind the end of the source's log, which was set back, then."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
+
 import pytest
 
 from tests.support import timeouts
@@ -51,6 +55,38 @@ def test_feed_goes_on_after_a_server_died(scenario: Scenario, side: str) -> None
     after = scenario.target.sql("SELECT oid FROM pg_database WHERE datname = 'airbyte_mirror'")
     assert after == before, "an outage is no reason for a new copy"
     assert scenario.cli("verify").returncode == 0
+
+
+def test_source_that_was_set_back_is_copied_anew(scenario: Scenario) -> None:
+    """As from a snapshot of its disk: what it writes next would be skipped as seen already."""
+    source = scenario.source
+    stop = scenario.run_in_background(scenario.converge())
+    source.stop()
+    data = source.data.resolve()
+    kept = data.with_name(f"{data.name}-kept")
+    shutil.copytree(data, kept, symlinks=True)
+    own_as(data, kept)
+    source.start()
+    much = "INSERT INTO jobs (scope, status) SELECT repeat('x', 1000), 'pending' "
+    source.sql(f"{much} FROM generate_series(1, 5000)", database="airbyte")
+    scenario.assert_equal()
+    source.stop()
+    shutil.rmtree(data)
+    kept.rename(data)
+    source.start()
+    write(source, "after it was set back")
+    scenario.assert_equal()
+    stop()
+    steps = [step for _, step, *_ in scenario.journal().events()]
+    assert steps.count("seed") == 4, "begun and ended, twice"
+
+
+def own_as(model: Path, copy: Path) -> None:
+    """Give a copied folder the owner and the rights of its model."""
+    owner = model.stat()
+    for path in (copy, *copy.rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    copy.chmod(owner.st_mode)
 
 
 def test_source_is_restarted_once_for_wal_level(scenario: Scenario) -> None:
