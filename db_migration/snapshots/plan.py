@@ -167,6 +167,7 @@ def origins(
 def seconds_left(interval: float, age: float | None, took: float) -> float:
     """Return how long to wait until the next copy is taken; 0 when it is due.
 
-    `age` is that of the last snapshot, None if there is none; `took` how long its copy took.
+    `age` is that of the last snapshot, None if there is none; `took` how long its copy took. One
+    from the future tells nothing: the clock was set back, and it would be waited for.
     """
-    return max(max(interval, BUSY * took) - age, 0.0) if age is not None else 0.0
+    return max(max(interval, BUSY * took) - age, 0.0) if age is not None and age >= 0 else 0.0

@@ -177,6 +177,7 @@ def test_mode_of_a_feed_whose_source_is_silent_is_that_of_its_mirror() -> None:
 
 TURNS = [
     (None, 0.0, 0.0),
+    (-500_000.0, 1.0, 0.0),
     (0.0, 1.0, 300.0),
     (299.0, 1.0, 1.0),
     (300.0, 1.0, 0.0),
