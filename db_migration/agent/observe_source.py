@@ -7,7 +7,7 @@ import time
 from db_migration import catalog
 from db_migration.agent import state
 from db_migration.agent.memory import Memory
-from db_migration.config import PUBLICATION, Mode
+from db_migration.config import Mode
 from db_migration.context import Context
 from db_migration.errors import UnreachableError
 from db_migration.following import publication, settings
@@ -22,16 +22,16 @@ def source(
 ) -> state.Source:
     """Observe the source, as the owner of its tables."""
     log = settings.look(connection, settings.WAL_LEVEL)
-    there = value(connection, "SELECT true FROM pg_publication WHERE pubname = %s", (PUBLICATION,))
+    ready = role_ready(context, connection, log.running, allowed)
     schema = memory.schema.look(connection, time.monotonic())
     return state.Source(
         wal_level=log.running,
         wal_level_configured=log.configured,
         wal_level_fixed=log.fixed,
-        role_ready=role_ready(context, connection, log.running, allowed),
-        role_exists=bool(value(connection, ROLE_EXISTS, (context.reader.login.user,))),
+        role_ready=ready,
+        role_exists=ready or bool(value(connection, ROLE_EXISTS, (context.reader.login.user,))),
         wal_bounded=catalog.wal_bounded(connection),
-        publication=bool(there),
+        publication=publication.exists(connection),
         publication_faults=tuple(publication.faults(connection)),
         tables=schema.tables,
         types=schema.types,

@@ -220,7 +220,6 @@ def _publish(context: Context, only: set[str] | None) -> None:
     end one of the two. So no transaction spans two tables, and we give up long before prod would.
     """
     name = sql.Identifier(PUBLICATION)
-    exists = "SELECT true FROM pg_publication WHERE pubname = %s"
     try:
         with context.owner.connect() as connection:
             run(connection, LOCK_BRIEFLY)
@@ -233,7 +232,7 @@ def _publish(context: Context, only: set[str] | None) -> None:
                 _give_identity(context, connection, [one for one in tables if one.published])
                 raise publication.refusal(faults)
             _give_identity(context, connection, tables)
-            if not value(connection, exists, (PUBLICATION,)):
+            if not publication.exists(connection):
                 run(connection, sql.SQL("CREATE PUBLICATION {}").format(name))
             add = sql.SQL("ALTER PUBLICATION {} ADD TABLE ONLY {}")
             for table in tables:

@@ -6,6 +6,7 @@ from db_migration.config import PUBLICATION
 from db_migration.errors import BlockedError
 from db_migration.postgres import Connection, row, rows, value
 
+EXISTS = "SELECT true FROM pg_publication WHERE pubname = %s"
 WHOLE = """
 SELECT puballtables, array_remove(ARRAY[
     CASE WHEN NOT pubinsert THEN 'insert' END, CASE WHEN NOT pubupdate THEN 'update' END,
@@ -24,6 +25,11 @@ SELECT EXISTS (SELECT FROM pg_publication_namespace n JOIN pg_publication p ON p
                WHERE p.pubname = %s)
 """
 SINCE_15 = 150000
+
+
+def exists(connection: Connection) -> bool:
+    """Tell whether there is a publication of our name, whoever made it."""
+    return bool(value(connection, EXISTS, (PUBLICATION,)))
 
 
 def faults(connection: Connection) -> list[str]:

@@ -11,11 +11,21 @@ from typing import Any
 
 from psycopg import sql
 
+from db_migration import catalog
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, MigrationError
-from db_migration.following import feed_role, follow, identity, marks, notes, settings, slots
+from db_migration.following import (
+    feed_role,
+    follow,
+    identity,
+    marks,
+    notes,
+    publication,
+    settings,
+    slots,
+)
 from db_migration.following.feed_role import Trace
 from db_migration.following.prepare import LOCK_BRIEFLY
 from db_migration.journal import Journal
@@ -71,7 +81,7 @@ def _shared(context: Context, names: list[str]) -> Trace:
 
 def _publication(connection: Connection) -> list[Trace]:
     query = "SELECT count(*) FROM pg_publication_tables WHERE pubname = %s"
-    if value(connection, "SELECT true FROM pg_publication WHERE pubname = %s", (PUBLICATION,)):
+    if publication.exists(connection):
         number = value(connection, query, (PUBLICATION,))
         return [Trace(f"publication `{PUBLICATION}` of {number} tables", "drop it")]
     return []
@@ -98,22 +108,15 @@ def _role(context: Context, connection: Connection) -> list[Trace]:
 def _not_noted(context: Context, connection: Connection) -> list[str]:
     """Say what has no note any more of what was there before us; nothing else may be changed."""
     name = context.reader.login.user
-    query = """
-    SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = %s)
-       AND EXISTS (SELECT FROM pg_roles WHERE rolname = %s)
-    """
+    role_exists = "SELECT true FROM pg_roles WHERE rolname = %s"
     if context.reader.login == context.owner.login or marks.read_role(connection, name):
         return []
-    if not value(connection, query, (PUBLICATION, name)):
+    if not (publication.exists(connection) and value(connection, role_exists, (name,))):
         return []
-    full = (
-        "SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_publication_rel p "
-        "JOIN pg_publication b ON b.oid = p.prpubid JOIN pg_class c ON c.oid = p.prrelid "
-        "JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE b.pubname = %s AND c.relreplident = 'f' ORDER BY 1"
-    )
     tables = [
-        f"REPLICA IDENTITY FULL on {table}" for (table,) in rows(connection, full, (PUBLICATION,))
+        f"REPLICA IDENTITY FULL on {table.full_name}"
+        for table in catalog.tables(connection, PUBLICATION)
+        if table.published and table.identity == "f"
     ]
     level = settings.look(connection, settings.WAL_LEVEL).by_system
     bound = settings.look(connection, settings.WAL_BOUND).by_system

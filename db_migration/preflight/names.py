@@ -13,8 +13,6 @@ from db_migration.postgres import Connection, row, value
 from db_migration.preflight.checklist import Check, Result, judged, named
 from db_migration.preflight.facts import TargetFacts
 
-PUBLISHED = "SELECT true FROM pg_publication WHERE pubname = %s"
-
 
 def target(context: Context, facts: TargetFacts) -> Iterator[Check]:
     """Judge the databases on the target; one that is neither empty nor ours is never touched."""
@@ -110,7 +108,7 @@ def source(context: Context, connection: Connection) -> Iterator[Check]:
         strange.append(f"slot `{context.feed.slot}` is of database {slot[0]}, plugin {slot[1]}")
     before = bool(exists) and not noted and not own
     there = ["the role was there before: `release` keeps it"] if before else []
-    if not noted and not own and value(connection, PUBLISHED, (PUBLICATION,)):
+    if not noted and not own and publication.exists(connection):
         there.append(f"publication `{PUBLICATION}` was there before: `release` drops it")
     yield Check(
         id="source.names",

@@ -15,6 +15,7 @@ import pytest
 from db_migration import effects
 from db_migration.effects import Effect
 from tests.support import timeouts
+from tests.support.beside import beside
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import PASSWORDS, Scenario
 
@@ -68,15 +69,14 @@ RECONNECT = ("dropped or renamed", "terminating", "server closed the connection"
 def reader(scenario: Scenario) -> Iterator[list[str]]:
     """Read the copy all the time, as its owner may; yields what went wrong."""
     wrong: list[str] = []
-    stop = threading.Event()
     dsn = psycopg.conninfo.make_conninfo(
         scenario.target.dsn("airbyte_mirror"),
         user="airbyte_migration",
         password=PASSWORDS["migration"],
     )
 
-    def read() -> None:
-        while not stop.wait(0.02):
+    def read(ended: threading.Event) -> None:
+        while not ended.wait(0.02):
             try:
                 with psycopg.connect(dsn) as mirror:
                     query = "SELECT count(*) FROM public.workspace, public.jobs WHERE jobs.id = 1"
@@ -88,13 +88,8 @@ def reader(scenario: Scenario) -> Iterator[list[str]]:
             except psycopg.Error as error:
                 wrong.append(str(error))
 
-    thread = threading.Thread(target=read)
-    thread.start()
-    try:
+    with beside(read):
         yield wrong
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_an_upgrade_is_one_new_copy(scenario: Scenario) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from db_migration.following import prepare, release
+from tests.support.beside import beside
 from tests.support.scenario import Scenario
 
 TIMES = 15
@@ -26,9 +27,9 @@ class Changes:
 @contextmanager
 def changing(scenario: Scenario) -> Iterator[Changes]:
     """Change a table's definition all the time."""
-    ended, found = threading.Event(), Changes()
+    found = Changes()
 
-    def change() -> None:
+    def change(ended: threading.Event) -> None:
         with scenario.source.connect("airbyte") as prod:
             while not ended.is_set():
                 try:
@@ -37,13 +38,8 @@ def changing(scenario: Scenario) -> Iterator[Changes]:
                     found.failed.append(str(error))
                 found.done += 1
 
-    thread = threading.Thread(target=change)
-    thread.start()
-    try:
+    with beside(change):
         yield found
-    finally:
-        ended.set()
-        thread.join()
 
 
 def test_rights_come_and_go_while_a_table_is_changed(scenario: Scenario) -> None:

@@ -15,6 +15,7 @@ import pytest
 from db_migration.preflight import preflight
 from db_migration.preflight.checklist import Result
 from tests.support import timeouts
+from tests.support.beside import beside
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import SLOT, Scenario
 
@@ -211,21 +212,16 @@ class Seen:
 @contextmanager
 def watched(scenario: Scenario) -> Iterator[Seen]:
     """Look all the time for who waits for a table: prod's statements would queue behind him."""
-    ended, found = threading.Event(), Seen()
+    found = Seen()
 
-    def look() -> None:
+    def look(ended: threading.Event) -> None:
         with scenario.source.connect() as connection:
             while not ended.is_set():
                 found.waiting += len(connection.execute(WAITING).fetchall())
                 found.looks += 1
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    with beside(look):
         yield found
-    finally:
-        ended.set()
-        thread.join()
 
 
 WAITING = "SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
