@@ -31,6 +31,10 @@ class Table:
     """Of the rows themselves, what is stored out of line not counted."""
     oid: int = 0
     """Stays the same under another name; differs from server to server."""
+    file: int = 0
+    """Changes with TRUNCATE and with whatever rewrites a table: both empty it for an older
+    snapshot. It is the one that the reader's snapshot shows, which `pg_relation_filenode` is not.
+    """
 
     @property
     def full_name(self) -> str:
@@ -84,7 +88,8 @@ def tables(connection: Connection, publication: str = "") -> list[Table]:
                EXISTS (SELECT FROM pg_publication_tables p WHERE p.pubname = %s
                        AND p.schemaname = n.nspname AND p.tablename = c.relname),
                pg_table_size(c.oid),
-               (pg_relation_size(c.oid) / current_setting('block_size')::int)::int, c.oid
+               (pg_relation_size(c.oid) / current_setting('block_size')::int)::int, c.oid,
+               c.relfilenode
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'r' AND c.relpersistence = 'p'
           AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'

@@ -16,13 +16,11 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
-from psycopg import sql
-
 from db_migration import catalog, catalog_types
 from db_migration.catalog import Column, Table
 from db_migration.context import Context
 from db_migration.errors import BlockedError
-from db_migration.postgres import Connection, Endpoint, row, rows, run, value
+from db_migration.postgres import Connection, Endpoint, row, run, value
 from db_migration.seeding.crew import open_snapshot
 from db_migration.verification import hashing
 from db_migration.verification import rows as verify_rows
@@ -30,11 +28,6 @@ from db_migration.verification import rows as verify_rows
 READERS = 2
 T = TypeVar("T")
 Lent: TypeAlias = "SimpleQueue[Connection]"
-FILES = """
-SELECT n.nspname || '.' || c.relname, c.relfilenode::text
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND {user}
-"""
 
 
 @contextmanager
@@ -94,15 +87,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Definitions:
-    """What the tables are, and which file each of them is in.
-
-    A file changes with TRUNCATE and with whatever rewrites a table: both empty it for an older
-    snapshot. It is the one that the reader's snapshot shows, which `pg_relation_filenode` is not.
-    """
+    """What the tables are, and which file each of them is in."""
 
     tables: dict[str, str]
     types: str
-    files: dict[str, str]
+    files: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -149,11 +138,11 @@ def snapshot(context: Context, cost: Cost) -> Iterator[Snapshot]:
 
 def definitions(connection: Connection) -> Definitions:
     """Read the definitions as this connection sees them."""
-    files = sql.SQL(FILES).format(user=sql.SQL(catalog.USER_SCHEMAS))
+    found = catalog.tables(connection)
     return Definitions(
-        catalog.fingerprints(connection, catalog.tables(connection)),
+        catalog.fingerprints(connection, found),
         catalog_types.types_fingerprint(connection),
-        dict(rows(connection, files)),
+        {table.full_name: table.file for table in found},
     )
 
 

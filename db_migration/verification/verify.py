@@ -22,6 +22,7 @@ from db_migration import catalog
 from db_migration.catalog import Table
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
+from db_migration.errors import BlockedError
 from db_migration.journal import Journal
 from db_migration.snapshots import verify as snapshot_verify
 from db_migration.verification import compare
@@ -128,7 +129,26 @@ def verify_exactly(context: Context, *, named: int = NAMED_ROWS) -> Result:
         tables = _common(Sides(context, source, mirror), result)
     with same_lsn(context, tables) as (sides, result.pause):
         _compare(sides, tables, result, named)
+        _refuse_moved(sides)
     return result
+
+
+def _refuse_moved(sides: Sides) -> None:
+    """Raise BlockedError when prod has emptied or rewritten a table since the snapshot.
+
+    The snapshot shows such a table empty: equal to a mirror that was emptied too, whatever it
+    held, and different from one that was read before.
+    """
+    with sides.there([]) as source:
+        shown = {table.oid: table.file for table in catalog.tables(source)}
+    now = catalog.tables(sides.source)
+    moved = [each.full_name for each in now if shown.get(each.oid, each.file) != each.file]
+    if moved:
+        raise BlockedError(
+            found=f"prod has emptied or rewritten {', '.join(moved)} during the verification",
+            needed="a while in which no table is emptied by TRUNCATE or rewritten by ALTER TABLE",
+            way_out="repeat; if the schema was changed, after the new copy",
+        )
 
 
 def _common(sides: Sides, result: Result) -> list[Table]:

@@ -249,6 +249,33 @@ def test_table_that_is_altered_after_the_snapshot_is_named(
     assert found.differences == ["table public.granted: its rows can not be read on both sides"]
 
 
+def test_table_that_is_emptied_after_the_snapshot_is_not_called_equal(
+    followed: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The snapshot shows it empty, and so does a mirror that has followed meanwhile."""
+
+    def rows_of_mirror(query: str) -> list[tuple[object, ...]]:
+        return followed.target.sql(query, database="airbyte_mirror")
+
+    def empty_both() -> None:
+        followed.source.sql("TRUNCATE granted", database="airbyte")
+        wait_for(lambda: not rows_of_mirror("SELECT FROM granted"), timeouts.ARRIVES)
+
+    for _ in range(PATIENCE):
+        followed.source.sql("INSERT INTO granted VALUES (1, 'prod')", database="airbyte")
+        wait_for(lambda: rows_of_mirror("SELECT FROM granted"), timeouts.ARRIVES)
+        rows_of_mirror("UPDATE granted SET value = 'mirror'")
+        with monkeypatch.context() as patched, pytest.raises(BlockedError) as refused:
+            before_hashing(patched, empty_both)
+            verify.verify_exactly(followed.context())
+        followed.source.sql("TRUNCATE granted", database="airbyte")
+        if "no moment of" not in refused.value.found:
+            break
+    assert refused.value.found == (
+        "prod has emptied or rewritten public.granted during the verification"
+    )
+
+
 def test_mirror_that_does_not_follow_is_an_error(followed: Scenario) -> None:
     """In either strength, and for the exact one before anything is locked."""
     alter = f"ALTER SUBSCRIPTION {SLOT} {{}}"
