@@ -13,6 +13,8 @@ from psycopg import sql
 from db_migration.errors import BlockedError
 from db_migration.postgres import Connection, Endpoint, run, until, value
 
+LEAVE_SECONDS = 5
+"""For whom we may not end: a server that was just stopped takes a moment to be gone."""
 DEADLINE_SECONDS = 10
 """PostgreSQL waits 5 s for its lock (`lock_timeout`), then 5 s for the sessions to end."""
 
@@ -64,9 +66,13 @@ def alone(endpoint: Endpoint, names: list[str], act: Callable[[Connection], T], 
     """Rename, clone or drop databases by `act`, and end the sessions that this waits for.
 
     Its lock keeps newcomers out, and only then are those inside ended: who was ended before could
-    come in again. Raises BlockedError that names who is in there and must not be ended.
+    come in again. Raises BlockedError that names who is in there and must not be ended; nobody is
+    ended in vain, then.
     """
     with endpoint.connect() as ours, endpoint.connect() as other, ThreadPoolExecutor(1) as pool:
+        until(lambda: not others(other, names, whose), LEAVE_SECONDS)
+        if who := others(other, names, whose):
+            raise in_use(who, names, whose)
         acting = pool.submit(act, ours)
 
         def done() -> bool:

@@ -14,7 +14,7 @@ from db_migration.agent.plan import Step
 from db_migration.config import Login
 from db_migration.effects import Effect
 from db_migration.errors import BlockedError
-from db_migration.following import working
+from db_migration.following import follow, working
 from db_migration.postgres import Endpoint
 from tests.scenarios.working_database.test_working_database import OID, as_airbyte, make_due
 from tests.support import timeouts
@@ -83,6 +83,17 @@ def test_feed_is_not_paused_while_somebody_is_in_the_mirror_who_may_not_be_ended
     wait_for(lambda: agent.once() is Step.CLONE_WORKING, timeouts.CONVERGE)
     scenario.converge(agent)
     assert scenario.target.sql(OID) != first
+
+
+def test_nobody_is_put_out_for_a_swap_that_can_not_be(scenario: Scenario) -> None:
+    context = scenario.converge().context
+    with (
+        scenario.target.connect("airbyte_mirror"),
+        Reader(context.mirror, "SELECT 1") as reader,
+        pytest.raises(BlockedError, match=scenario.target.user),
+    ):
+        follow.swap_mirror(context)
+    assert reader.broken == []
 
 
 def test_feed_goes_on_after_a_clone_that_failed_and_the_next_one_waits(
