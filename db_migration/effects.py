@@ -66,7 +66,6 @@ class Effect(StrEnum):
     REPLACE_TABLE = "snapshot.replace_table"
     ADD_KEYS = "snapshot.add_keys"
     MARK_SNAPSHOT = "snapshot.mark"
-    SWAP_SNAPSHOT = "snapshot.swap"
     COPY_EPOCH = "epoch.copy"
     ADMIT = "server.admit"
     PAUSE_FEED = "cut_over.pause_feed"

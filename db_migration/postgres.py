@@ -223,17 +223,6 @@ def become(connection: Connection, role: str) -> Iterator[None]:
             run(connection, "RESET ROLE")
 
 
-def terminate_sessions(connection: Connection, database: str) -> None:
-    """End this role's own sessions in `database`; others are left alone."""
-    run(
-        connection,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s "
-        "AND usename = current_user AND pid <> pg_backend_pid() "
-        "AND backend_type = 'client backend'",
-        (database,),
-    )
-
-
 class NotYet(Exception):  # noqa: N818 - a condition, not an error
     """The condition that is waited for does not hold yet."""
 

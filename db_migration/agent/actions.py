@@ -10,17 +10,10 @@ from db_migration.following import follow, prepare, sequences, working
 from db_migration.journal import Journal
 from db_migration.seeding import seed
 from db_migration.sides import standby
-from db_migration.snapshots import shadow as snapshot_shadow
 from db_migration.snapshots import snapshot
 from db_migration.verification import verify
 
 Action = Callable[[Context, Journal], object]
-
-COPIES = frozenset({Step.SEED, Step.SNAPSHOT})
-"""Steps after whose failure the next attempt waits for a while."""
-
-COPIED = frozenset({Step.ENABLE, Step.SNAPSHOT})
-"""Steps after which a copy has succeeded: one that is made is not followed yet."""
 
 ACTIONS: dict[Step, Action] = {
     Step.DROP_SLOT: lambda context, _: follow.drop_slot(context),
@@ -34,7 +27,7 @@ ACTIONS: dict[Step, Action] = {
     Step.DROP_SEED: lambda context, _: follow.drop_seed(context),
     Step.SEED: lambda context, _: seed.seed(context, verify=True),
     Step.SNAPSHOT: snapshot.take,
-    Step.SWAP_SNAPSHOT: lambda context, _: snapshot_shadow.swap(context),
+    Step.SWAP_SNAPSHOT: lambda context, _: follow.swap_mirror(context),
     Step.SWAP_MIRROR: lambda context, _: follow.swap_mirror(context),
     Step.DROP_OLD_MIRROR: lambda context, _: follow.drop_old_mirror(context),
     Step.SUBSCRIBE: lambda context, _: follow.create_subscription(context),

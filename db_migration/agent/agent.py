@@ -11,7 +11,7 @@ import psycopg
 import structlog
 
 from db_migration.agent import observe, plan, state
-from db_migration.agent.actions import ACTIONS, COPIED, COPIES
+from db_migration.agent.actions import ACTIONS
 from db_migration.agent.memory import Memory
 from db_migration.agent.plan import Step
 from db_migration.context import Context
@@ -140,7 +140,7 @@ class Agent:
         self, sight: observe.Sight, decision: plan.Decision, outage: MigrationError | None
     ) -> None:
         """Tell what is waited for, and what is wrong: also with a worker, which raises nothing."""
-        rests = self.memory.failure if sight.planner.rest_seconds > 0 else None
+        rests = self.memory.copies.failure if sight.planner.rest_seconds > 0 else None
         told = feed_state.describe(self.context, sight, decision, outage or rests)
         self._save(told)
         self._say(decision)
@@ -212,14 +212,12 @@ class Agent:
                 with self.board.step(self.name, decision.step):
                     action(self.context, self.journal)
             except (MigrationError, psycopg.Error) as error:
-                if decision.step in COPIES:
-                    self.memory.copy_failed(error)
+                self.memory.failed(decision.step, error)
                 self._note(decision.step, "failed", error_text.short(error))
                 raise
-            if decision.step in COPIED:
-                self.memory.copy_succeeded()
+            self.memory.succeeded(decision.step)
             if decision.step is Step.DROP_SLOT and (why := plan.outgrown(sight.planner)):
-                self.memory.copy_failed(why)
+                self.memory.copies.fail(why)
             self._note(decision.step, "done", "")
 
     def _note(

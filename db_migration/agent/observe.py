@@ -38,6 +38,8 @@ class Sight:
     cause: MigrationError | None = None
     """Why the subscription's worker does not run, if that could be found out."""
     working: dict[str, Any] | None = None
+    clone_failure: Exception | None = None
+    """Why the working database could not be made, until that is tried again."""
     verification: dict[str, Any] | None = None
     choice: snapshot_plan.Choice | None = None
     snapshot: dict[str, Any] | None = None
@@ -78,18 +80,28 @@ def look(
         sight.unreachable.append(_as_unreachable("target", error))
         seen_target, intent, last = None, state.Intent(), None
     sight.verification = last[0] if last else None
-    sight.planner = replace(
+    seen = replace(
         first,
         source=seen_source,
         target=seen_target,
         intent=intent,
         verify_due=last is None or last[1] >= context.config.verify_every_seconds,
         copy_due=sight.snapshot is not None and not sight.snapshot["next_in_seconds"],
-        quiet_seconds=memory.schema.quiet_seconds(time.monotonic()),
-        rest_seconds=memory.rest_seconds(),
     )
+    _remember(sight, seen, memory)
     _measure(sight, memory)
     return sight
+
+
+def _remember(sight: Sight, seen: state.Observed, memory: Memory) -> None:
+    """Add what only time has shown."""
+    sight.planner = replace(
+        seen,
+        quiet_seconds=memory.schema.quiet_seconds(time.monotonic()),
+        rest_seconds=memory.copies.seconds(),
+        clone_rest_seconds=memory.clones.seconds(),
+    )
+    sight.clone_failure = memory.clones.failure if sight.planner.clone_rest_seconds else None
 
 
 def _source(
@@ -138,7 +150,7 @@ def _measure(sight: Sight, memory: Memory) -> None:
         "change": snapshot_plan.schema_changed(mark, seen.source) if mark and seen.source else None,
         "quiet_seconds": seen.quiet_seconds if seen.quiet_seconds < inf else None,
         "waits_for": plan.holds_copy(seen),
-        "failed_copies": memory.failed_copies,
+        "failed_copies": memory.copies.failed,
     }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from db_migration import catalog
+from db_migration import catalog, sessions
 from db_migration.agent import state
 from db_migration.context import Context
 from db_migration.following import marks
@@ -57,16 +57,20 @@ def working(
         empty=empty,
         admission_due=_admission_due(context, connection, harmless=mark is not None or empty),
         due=age is None or age >= settings.refresh_hours * 3600,
-        connected=value(
-            connection,
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s "
-            "AND backend_type = 'client backend' AND usename <> current_user",
-            (settings.name,),
+        connected=_connected(connection, settings.name),
+        mirror_held_by=sessions.others(
+            connection, [context.feed.target.database], sessions.WE_MAY_END
         ),
         next_exists=f"{settings.name}_next" in comments,
         next_complete=waiting is not None and waiting.complete,
         old_exists=f"{settings.name}_old" in comments,
     )
+
+
+def _connected(connection: Connection, name: str) -> int:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s "
+    query += "AND backend_type = 'client backend' AND usename <> current_user"
+    return int(value(connection, query, (name,)))
 
 
 def _admission_due(context: Context, connection: Connection, *, harmless: bool) -> bool:

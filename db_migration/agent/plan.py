@@ -38,6 +38,7 @@ from db_migration.agent.state import (
 )
 from db_migration.errors import BlockedError
 from db_migration.following import publication
+from db_migration.sessions import WE_MAY_END
 
 
 class Step(StrEnum):
@@ -364,7 +365,7 @@ def renew_working(  # noqa: PLR0911 - a list of cases, first match wins
         return Decision(
             Step.DROP_OLD_WORKING, "the replaced working database is not needed any more"
         )
-    if not working.due or hindrance(working, seen.policy):
+    if not working.due or hindrance(working, seen):
         if working.next_exists:
             return Decision(Step.DROP_NEXT_WORKING, "the clone is not wanted now")
         return None
@@ -375,13 +376,25 @@ def renew_working(  # noqa: PLR0911 - a list of cases, first match wins
     return Decision(Step.CLONE_WORKING, "the working database is missing or old")
 
 
-def hindrance(working: Working, policy: Policy) -> str | None:
-    """Say what forbids to replace the working database, for people."""
+def hindrance(working: Working, seen: Observed) -> str | None:
+    """Say what forbids to renew the working database, for people."""
     if working.exists and not working.ours and not working.empty:
         return "it holds tables and has no mark of ours: empty it, or name another working database"
-    if working.connected and not policy.can_stop_reader:
+    if working.connected and not seen.policy.can_stop_reader:
         return (
             f"{working.connected} session(s) use it: stop the standby Airbyte, "
             "or give `reader_host_control`"
         )
+    return None if working.next_complete else _hinders_clone(working, seen)
+
+
+def _hinders_clone(working: Working, seen: Observed) -> str | None:
+    """Say why the mirror is not cloned: the feed would be stopped for nothing."""
+    if working.mirror_held_by:
+        return (
+            f"{working.mirror_held_by} is in the mirror, which is cloned when nobody is in it that "
+            f"we may not end: {WE_MAY_END.way_out}"
+        )
+    if seen.clone_rest_seconds > 0:
+        return "the last attempt failed; the next one follows after a pause"
     return None

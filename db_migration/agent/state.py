@@ -122,6 +122,8 @@ class Working:
     empty: bool = False
     due: bool = False
     connected: int = 0
+    mirror_held_by: str = ""
+    """Who is in the mirror and can not be ended by us: it can not be cloned meanwhile."""
     next_exists: bool = False
     next_complete: bool = False
     old_exists: bool = False
@@ -168,3 +170,5 @@ class Observed:
     """Since when the source's schema has not been seen to change."""
     rest_seconds: float = 0.0
     """How long a copy that failed still waits for its next attempt."""
+    clone_rest_seconds: float = 0.0
+    """The same of a clone of the mirror."""

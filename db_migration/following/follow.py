@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from db_migration import catalog, catalog_types
+from db_migration import catalog, catalog_types, sessions
 from db_migration.agent import observe_working
 from db_migration.agent.state import Mark
 from db_migration.config import PUBLICATION
@@ -18,12 +19,10 @@ from db_migration.errors import BlockedError
 from db_migration.following import marks, prepare, slots, worker
 from db_migration.postgres import (
     CONNECT_TIMEOUT_SECONDS,
-    Connection,
     become,
     hush,
     run,
     run_script,
-    terminate_sessions,
     until,
     value,
 )
@@ -58,10 +57,10 @@ def drop_database(context: Context, name: str) -> None:
     """
     with context.control.connect() as connection:
         strange = marks.is_strange(marks.of_database(connection, name))
-        if strange and not observe_working.is_empty(context.server.at(name)):
-            raise _not_ours(name)
-        terminate_sessions(connection, name)
-        run(connection, sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+    if strange and not observe_working.is_empty(context.server.at(name)):
+        raise _not_ours(name)
+    drop = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
+    sessions.alone(context.control, [name], partial(run, query=drop), sessions.OURS)
 
 
 def _not_ours(name: str) -> BlockedError:
@@ -74,22 +73,10 @@ def _not_ours(name: str) -> BlockedError:
 
 @effect(Effect.SWAP_MIRROR)
 def swap_mirror(context: Context) -> None:
-    """Put the new copy in the mirror's place: both renames in one transaction."""
-    mirror = context.feed.target.database
-    with context.control.connect() as connection:
-        swap(connection, mirror, fresh=context.seed_name, old=context.old_mirror_name)
-
-
-def swap(connection: Connection, name: str, *, fresh: str, old: str) -> None:
-    """Rename `name` to `old` and `fresh` to `name`, both or none."""
-    rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
-    for database in (name, fresh):
-        terminate_sessions(connection, database)
-    with connection.transaction():
-        exists = value(connection, "SELECT true FROM pg_database WHERE datname = %s", (name,))
-        if exists:
-            run(connection, rename.format(sql.Identifier(name), sql.Identifier(old)))
-        run(connection, rename.format(sql.Identifier(fresh), sql.Identifier(name)))
+    """Put the new copy in the mirror's place; whoever reads there has to come in again, once."""
+    names = {"fresh": context.seed_name, "old": context.old_mirror_name}
+    mirror, whose = context.feed.target.database, sessions.WE_MAY_END
+    sessions.swap(context.control, mirror, **names, whose=whose)
 
 
 @effect(Effect.CREATE_SUBSCRIPTION)

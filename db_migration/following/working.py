@@ -6,19 +6,21 @@ a connected Airbyte. All its connections are inactive, so that the standby syncs
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import psycopg
 from psycopg import sql
 
 from airbyte import tables
+from db_migration import sessions
 from db_migration.config import WorkingDatabaseConfig
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
-from db_migration.errors import BlockedError
+from db_migration.errors import BlockedError, MigrationError
 from db_migration.following import follow, marks
 from db_migration.journal import Journal
-from db_migration.postgres import become, run, terminate_sessions, value
+from db_migration.postgres import Connection, become, run, value
 from db_migration.sides import standby
 from db_migration.sides.hosts import HostControl
 
@@ -50,33 +52,54 @@ def old_name(context: Context) -> str:
 def clone(context: Context) -> None:
     """Pause the feed, clone the mirror, resume at once, then make the clone harmless and mark
     it.
+
+    Raises BlockedError, the feed not paused, while somebody is in the mirror who may not be ended.
     """
+    name, whose = context.feed.target.database, sessions.WE_MAY_END
     with context.control.connect() as connection:
-        mirror = marks.mirror_mark(marks.of_database(connection, context.feed.target.database))
+        mirror = marks.mirror_mark(marks.of_database(connection, name))
+        if who := sessions.others(connection, [name], whose):
+            raise sessions.in_use(who, [name], whose)
     if mirror is not None and mirror.snapshot is not None:
         mark = replace(clone_mirror(context), source_lsn=mirror.lsn)
     else:
-        follow.disable(context)
-        mark = clone_mirror(context)
-        follow.enable(context)
+        mark = _clone_still(context)
     make_harmless(context)
     mark_complete(context, mark)
+
+
+def _clone_still(context: Context) -> marks.WorkingMark:
+    """Clone the mirror while the feed pauses, which goes on whatever happens."""
+    try:
+        follow.disable(context)
+        mark = clone_mirror(context)
+    except BaseException:
+        # What fails here, too, would hide what went wrong first; the plan enables the feed as well.
+        with suppress(MigrationError, psycopg.Error):
+            follow.enable(context)
+        raise
+    follow.enable(context)
+    return mark
 
 
 @effect(Effect.CLONE_WORKING)
 def clone_mirror(context: Context) -> marks.WorkingMark:
     """Clone the mirror, and say which moment of the source it shows."""
-    name, mirror = sql.Identifier(next_name(context)), context.feed.target.database
+    name, mirror = next_name(context), context.feed.target.database
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
     with context.owner.connect() as source:
         query = "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = %s"
         lsn = value(source, query, (context.feed.slot,))
-    with context.control.connect() as connection:
-        made_at = value(connection, "SELECT now()::text")
-        terminate_sessions(connection, mirror)
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(mirror))
-        run(connection, create)
-        marks.write_unfinished(connection, next_name(context))
-        run(connection, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+
+    def made(connection: Connection) -> str:
+        at = str(value(connection, "SELECT now()::text"))
+        run(connection, create.format(sql.Identifier(name), sql.Identifier(mirror)))
+        marks.write_unfinished(connection, name)
+        revoke = sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC")
+        run(connection, revoke.format(sql.Identifier(name)))
+        return at
+
+    made_at = sessions.alone(context.control, [mirror], made, sessions.WE_MAY_END)
     return marks.WorkingMark(made_at=made_at, source_lsn=lsn or "", complete=True)
 
 
@@ -116,16 +139,8 @@ def swap(context: Context, journal: Journal) -> None:
 @effect(Effect.SWAP_WORKING)
 def swap_in(context: Context) -> None:
     """Rename the clone into place; fails, and changes nothing, while anybody is connected."""
-    try:
-        with context.control.connect() as connection:
-            name = settings(context).name
-            follow.swap(connection, name, fresh=next_name(context), old=old_name(context))
-    except psycopg.errors.ObjectInUse:
-        raise BlockedError(
-            found="the working database is in use",
-            needed="a moment without a session in it",
-            way_out="stop the standby Airbyte, or give `reader_host_control`",
-        ) from None
+    names = {"fresh": next_name(context), "old": old_name(context)}
+    sessions.swap(context.control, settings(context).name, **names, whose=sessions.OURS)
 
 
 @effect(Effect.STOP_READER)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from db_migration import sessions
 from db_migration.airbytes.api import AirbyteApi
 from db_migration.config import InstanceConfig, ServerConfig
 from db_migration.context import Context
@@ -48,11 +49,11 @@ def set_aside(server: ServerConfig) -> str:
 
 
 @contextmanager
-def undisturbed(stage: Stage) -> Iterator[Connection]:
+def undisturbed(stage: Stage) -> Iterator[None]:
     """Keep failovers out for a moment; raises BlockedError when one was first."""
     with ExitStack() as held:
         lock_all(held, [stage.server], stage.now)
-        yield held.enter_context(servers.control(stage.server).connect())
+        yield
 
 
 @contextmanager
@@ -103,9 +104,8 @@ def stop(stage: Stage) -> None:
 @effect(Effect.REHEARSAL_SWAP)
 def swap(stage: Stage) -> None:
     """Put the clone in the working database's place, and let the standby into it."""
-    fresh = working.next_name(stage.context)
-    with undisturbed(stage) as connection:
-        follow.swap(connection, stage.server.database, fresh=fresh, old=stage.set_aside)
+    with undisturbed(stage):
+        _swap(stage, fresh=working.next_name(stage.context), old=stage.set_aside)
         standby.admit(stage.context)
 
 
@@ -131,11 +131,15 @@ def ask(stage: Stage, *, healthy: bool) -> tuple[Facts, Airbyte]:
 @effect(Effect.REHEARSAL_REMOVE)
 def remove(stage: Stage) -> None:
     """Stop the Airbyte on the clone, and put the working database back."""
-    name, old = stage.server.database, working.old_name(stage.context)
-    with undisturbed(stage) as connection:
+    with undisturbed(stage):
         stage.host.run("stop abctl")
-        follow.swap(connection, name, fresh=stage.set_aside, old=old)
+        _swap(stage, fresh=stage.set_aside, old=working.old_name(stage.context))
     working.drop_old(stage.context)
+
+
+def _swap(stage: Stage, *, fresh: str, old: str) -> None:
+    where, name = servers.control(stage.server), stage.server.database
+    sessions.swap(where, name, fresh=fresh, old=old, whose=sessions.OURS)
 
 
 @effect(Effect.REHEARSAL_DROP)

@@ -35,7 +35,7 @@ def describe(
         "sequences_ahead": _shows_snapshot(sight)
         or bool(seen.target and seen.target.subscription and not seen.target.sequences_behind),
         "next": notes,
-        "error": error_dict(error) if error else _silent(sight),
+        "error": error_dict(error) if error else _silent(sight) or _not_cloned(sight),
     }
 
 
@@ -84,6 +84,11 @@ def _silent(sight: Sight) -> dict[str, str] | None:
     }
 
 
+def _not_cloned(sight: Sight) -> dict[str, str] | None:
+    """Say why the working database was not made; the feed itself is well meanwhile."""
+    return error_dict(sight.clone_failure) if sight.clone_failure is not None else None
+
+
 def _state(sight: Sight, decision: Decision | None, error: Exception | None) -> str:
     seen = sight.planner
     for name, holds in (
@@ -113,7 +118,7 @@ def _notes(sight: Sight, decision: Decision | None) -> str:
         parts.append(snapshot_look.in_words(sight.snapshot))
     target = sight.planner.target
     if target is not None and target.working is not None and target.working.due:
-        hindered = plan.hindrance(target.working, sight.planner.policy)
+        hindered = plan.hindrance(target.working, sight.planner)
         parts += [f"the working database is not renewed: {hindered}"] if hindered else []
     if sight.verification is not None and not sight.verification["equal"]:
         number = len(sight.verification["differences"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from db_migration import sessions
 from db_migration.config import PUBLICATION, Config, ServerConfig, slot_name
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
@@ -150,12 +151,10 @@ def allow(connection: Connection, names: list[str], *, on: bool) -> None:
 
 def end_all(connection: Connection, names: list[str]) -> None:
     """End every session in the databases that this role may end; wait until none is left."""
-    end = (
+    end = sql.SQL(
         "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r "
-        "ON r.oid = a.usesysid WHERE a.datname = ANY(%s) AND a.pid <> pg_backend_pid() "
-        "AND pg_has_role(r.oid, 'USAGE') AND (NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles "
-        "WHERE rolname = current_user))"
-    )
+        "ON r.oid = a.usesysid WHERE a.datname = ANY(%s) AND a.pid <> pg_backend_pid() AND {}"
+    ).format(sessions.WE_MAY_END.which)
     left = (
         "SELECT coalesce(string_agg(DISTINCT usename::text, ', '), '') FROM pg_stat_activity "
         "WHERE datname = ANY(%s) AND pid <> pg_backend_pid() AND usename IS NOT NULL"

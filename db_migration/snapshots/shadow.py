@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
-import psycopg
 from psycopg import sql
 
+from db_migration import sessions
 from db_migration.agent.state import Mark
 from db_migration.catalog import Column, Table
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
-from db_migration.errors import BlockedError
 from db_migration.following import marks
-from db_migration.postgres import (
-    Connection,
-    become,
-    run,
-    terminate_sessions,
-    until,
-    value,
-)
+from db_migration.postgres import Connection, become, run, value
 from db_migration.seeding.jobs import copy_number, copy_statements
 from db_migration.seeding.pipe import pipe
 from db_migration.seeding.plan import Part
 
-SWAP_DEADLINE_SECONDS = 10
 FOREIGN_KEYS = """
 SELECT o.conname, n.nspname, c.relname, pg_get_constraintdef(o.oid)
 FROM pg_constraint o
@@ -36,17 +25,6 @@ WHERE o.contype = 'f' AND o.conparentid = 0
        OR m.nspname || '.' || f.relname = ANY(%(names)s))
 ORDER BY 2, 3, 1
 """
-END_SESSIONS = """
-SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
-WHERE a.datname = %s AND a.pid <> pg_backend_pid() AND pg_has_role(r.oid, 'USAGE')
-  AND (NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
-  AND EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.objid = a.datid
-              AND l.classid = 'pg_database'::regclass AND l.mode = 'AccessExclusiveLock'
-              AND l.granted)
-"""
-"""Once the rename has its lock: whoever was ended before could come in again."""
-
-
 REFILLABLE = """
 SELECT NOT EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal)
    AND NOT EXISTS (SELECT FROM pg_class WHERE relkind = 'p')
@@ -66,12 +44,15 @@ def refillable(context: Context) -> bool:
 @effect(Effect.ADOPT_SHADOW)
 def adopt(context: Context) -> None:
     """Make the replaced mirror the shadow; unfinished, for its mark is not true any longer."""
-    old, shadow = sql.Identifier(context.old_mirror_name), sql.Identifier(context.seed_name)
-    with context.control.connect() as connection:
-        terminate_sessions(connection, context.old_mirror_name)
+    old, shadow = context.old_mirror_name, context.seed_name
+    rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+
+    def take(connection: Connection) -> None:
         with connection.transaction():
-            marks.write_unfinished(connection, context.old_mirror_name)
-            run(connection, sql.SQL("ALTER DATABASE {} RENAME TO {}").format(old, shadow))
+            marks.write_unfinished(connection, old)
+            run(connection, rename.format(sql.Identifier(old), sql.Identifier(shadow)))
+
+    sessions.alone(context.control, [old], take, sessions.WE_MAY_END)
 
 
 @effect(Effect.DROP_KEYS)
@@ -143,52 +124,3 @@ def mark(context: Context, database: str, what: Mark) -> None:
     """Say which snapshot the database equals."""
     with context.control.connect() as connection:
         marks.write_mirror(connection, database, what)
-
-
-@effect(Effect.SWAP_SNAPSHOT)
-def swap(context: Context) -> None:
-    """Put the shadow in the mirror's place: both renames in one transaction.
-
-    The rename keeps newcomers out of the mirror while it waits for those inside, and only then are
-    these ended: whoever reads the mirror has to come in again, once.
-    """
-    mirror = context.feed.target.database
-    with (
-        context.control.connect() as ours,
-        context.control.connect() as other,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        terminate_sessions(other, context.seed_name)
-        renamed = pool.submit(_rename, context, ours)
-
-        def ended() -> bool:
-            run(other, END_SESSIONS, (mirror,))
-            return renamed.done()
-
-        until(ended, SWAP_DEADLINE_SECONDS, every=0.01)
-        try:
-            renamed.result()
-        except psycopg.errors.ObjectInUse:
-            raise _in_use(other, mirror) from None
-
-
-def _rename(context: Context, connection: Connection) -> None:
-    mirror, rename = context.feed.target.database, sql.SQL("ALTER DATABASE {} RENAME TO {}")
-    names = [(mirror, context.old_mirror_name), (context.seed_name, mirror)]
-    with connection.transaction():
-        there = set(marks.of_databases(connection))
-        for now, then in names:
-            if now in there:
-                run(connection, rename.format(sql.Identifier(now), sql.Identifier(then)))
-
-
-def _in_use(connection: Connection, mirror: str) -> BlockedError:
-    who = "SELECT coalesce(string_agg(DISTINCT usename::text, ', '), 'somebody') "
-    who += "FROM pg_stat_activity WHERE datname = %s"
-    name = value(connection, who, (mirror,))
-    return BlockedError(
-        found=f"{name} reads `{mirror}`, and may not be asked by us to leave",
-        needed="a moment without such a session, to put the new copy in its place",
-        way_out="end these sessions, or read the mirror as a role that the feed's role is a member "
-        "of; this is tried again by itself",
-    )

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 
-import psycopg
 import pytest
 
-from db_migration.errors import BlockedError, UnreachableError
+from db_migration.errors import BlockedError
 from db_migration.journal import try_lock
-from db_migration.postgres import Connection, value
+from db_migration.postgres import Connection
 from db_migration.snapshots import shadow as snapshot_shadow
 from db_migration.snapshots import source as snapshot_source
 from db_migration.verification import verify
 from tests.scenarios.snapshot_mode.conftest import Snapshots
 from tests.support import timeouts
+from tests.support.beside import Reader
 from tests.support.fix_postgres import wait_for
 
 TRACES = """
@@ -117,43 +117,12 @@ def test_a_change_that_no_counter_shows_is_found(
     assert snapshots.mirror("SELECT DISTINCT name FROM workspace") == [(name,)]
 
 
-class Reader:
-    """Reads the mirror all the time, and comes in again when it is thrown out."""
-
-    def __init__(self, snapshots: Snapshots) -> None:
-        self.broken: list[Exception] = []
-        self.seen: list[int] = []
-        self._mirror = snapshots.agent.context.mirror
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._work)
-
-    def __enter__(self) -> Reader:
-        self._thread.start()
-        wait_for(lambda: self.seen, timeouts.FOLLOW)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join(timeouts.AGENT_STEP)
-
-    def _work(self) -> None:
-        while not self._ended.is_set():
-            try:
-                with self._mirror.connect() as connection:
-                    self._read(connection)
-            except psycopg.Error as error:
-                self.broken.append(error)
-            except UnreachableError:
-                continue
-
-    def _read(self, connection: Connection) -> None:
-        while not self._ended.is_set():
-            self.seen.append(value(connection, "SELECT count(*) FROM public.entry"))
+ENTRIES = "SELECT count(*) FROM public.entry"
 
 
 def test_a_swap_costs_a_reader_one_reconnect(snapshots: Snapshots) -> None:
     snapshots.copy()
-    with Reader(snapshots) as reader:
+    with Reader(snapshots.agent.context.mirror, ENTRIES) as reader:
         first = reader.seen[0]
         for number in range(1, 4):
             snapshots.prod("INSERT INTO entry (account, change) VALUES (3, 0)")
@@ -215,7 +184,7 @@ def test_what_is_changed_during_a_copy_never_gets_half_in(
     with pytest.raises(BlockedError, match="during the copy"):
         snapshots.copy()
     assert snapshots.content() == kept
-    wait_for(lambda: snapshots.agent.memory.rest_seconds() == 0, timeouts.FOLLOW)
+    wait_for(lambda: snapshots.agent.memory.copies.seconds() == 0, timeouts.FOLLOW)
     snapshots.copy()
     snapshots.assert_equal()
 
@@ -264,7 +233,7 @@ def test_a_failover_does_not_wait_for_a_copy(snapshots: Snapshots) -> None:
         assert try_lock(failover, "failover")
         with pytest.raises(BlockedError, match="a failover is at work"):
             snapshots.copy()
-    wait_for(lambda: snapshots.agent.memory.rest_seconds() == 0, timeouts.FOLLOW)
+    wait_for(lambda: snapshots.agent.memory.copies.seconds() == 0, timeouts.FOLLOW)
     snapshots.copy()
     snapshots.assert_equal()
 

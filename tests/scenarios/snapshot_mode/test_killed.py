@@ -20,7 +20,7 @@ WHOLE = (
     Effect.ADD_CONSTRAINTS,
     Effect.ADVANCE_SEQUENCES,
     Effect.MARK_SNAPSHOT,
-    Effect.SWAP_SNAPSHOT,
+    Effect.SWAP_MIRROR,
     Effect.DROP_OLD_MIRROR,
 )
 """What the first copy does, into an empty mirror."""
@@ -30,7 +30,7 @@ CHANGED = (
     Effect.REPLACE_TABLE,
     Effect.ADD_KEYS,
     Effect.MARK_SNAPSHOT,
-    Effect.SWAP_SNAPSHOT,
+    Effect.SWAP_MIRROR,
 )
 """What later ones do, from the replaced mirror."""
 

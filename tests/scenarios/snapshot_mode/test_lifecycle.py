@@ -105,7 +105,7 @@ def test_steps_have_the_effects_of_the_model(
         if step is Step.SWAP_SNAPSHOT and taken < 3:
             snapshots.prod(write)
             world.rows["public.jobs"] += 1
-    assert {Effect.CREATE_SEED, Effect.ADOPT_SHADOW, Effect.SWAP_SNAPSHOT} <= seen
+    assert {Effect.CREATE_SEED, Effect.ADOPT_SHADOW, Effect.SWAP_MIRROR} <= seen
 
 
 def test_owner_that_is_no_superuser(pg13: PgServer, pg17: PgServer, tmp_path: Path) -> None:

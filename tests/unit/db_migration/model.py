@@ -62,11 +62,13 @@ class World:
     old_working: Db | None = None
     due: bool = True
     connected: int = 0
+    mirror_held_by: str = ""
     admission_due: bool = False
     reader_stopped: bool = False
     intents: set[str] = field(default_factory=set)
     verified: bool = False
     rest: float = 0.0
+    clone_rest: float = 0.0
     policy: state.Policy = field(
         default_factory=lambda: state.Policy(allow_source_restart=True, schema_quiet_seconds=5)
     )
@@ -111,6 +113,7 @@ class World:
             verify_due=not self.verified,
             quiet_seconds=inf if self.quiet else 1.0,
             rest_seconds=self.rest,
+            clone_rest_seconds=self.clone_rest,
         )
 
     def _source(self) -> state.Source:
@@ -150,6 +153,7 @@ class World:
                 empty=working is not None and working.content == "empty",
                 due=self.due,
                 connected=self.connected,
+                mirror_held_by=self.mirror_held_by,
                 next_exists=self.next_working is not None,
                 next_complete=self.next_working is not None
                 and self.next_working.content == "working",

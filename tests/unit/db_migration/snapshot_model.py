@@ -94,7 +94,7 @@ def effects(step: Step, world: World) -> Effects:
         Step.DROP_SLOT: [(Effect.DROP_SLOT, _set(slot=False))],
         Step.DROP_SEED: [(Effect.DROP_SEED, _set(seed=None))],
         Step.DROP_OLD_MIRROR: [(Effect.DROP_OLD_MIRROR, _set(old=None))],
-        Step.SWAP_SNAPSHOT: [(Effect.SWAP_SNAPSHOT, _swap)],
+        Step.SWAP_SNAPSHOT: [(Effect.SWAP_MIRROR, _swap)],
     }
     return table[step] if step is not Step.SNAPSHOT else _snapshot(world)
 

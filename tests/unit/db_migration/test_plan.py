@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from db_migration.agent import plan, state
+from db_migration.agent.memory import Memory
 from db_migration.agent.plan import Step
 from db_migration.errors import BlockedError
 from tests.unit.db_migration.crash_points import every_prefix
@@ -272,6 +274,45 @@ def test_working_database_waits_for_a_connected_airbyte() -> None:
     before = world.working
     run(world)
     assert world.working is before
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"mirror_held_by": "psql as bob"}, "psql as bob .* end"), ({"clone_rest": 8.0}, "pause")],
+)
+def test_feed_is_not_paused_for_a_clone_that_can_not_be_made(
+    change: dict[str, object], why: str
+) -> None:
+    for world in (working_due(), left_overs()):
+        world.due, world.verified = True, False
+        vars(world).update(change)
+        before = world.working
+        run(world)
+        assert world.working is before
+        assert world.enabled
+        assert world.verified, "all else goes on"
+        seen = world.observe()
+        assert seen.target is not None
+        assert seen.target.working is not None
+        assert re.search(why, plan.hindrance(seen.target.working, seen) or "")
+
+
+def test_clone_that_is_complete_takes_its_place_whoever_is_in_the_mirror() -> None:
+    world = working_due()
+    world.next_working = Db(content="working")
+    world.mirror_held_by, world.clone_rest = "psql as bob", 8.0
+    assert plan.next_step(world.observe()).step is Step.SWAP_WORKING
+
+
+def test_new_mirror_does_not_wait_because_a_clone_failed() -> None:
+    memory = Memory()
+    memory.failed(Step.CLONE_WORKING, BlockedError(found="f", needed="n", way_out="w"))
+    assert memory.clones.seconds() > 0
+    assert memory.copies.seconds() == 0
+    memory.succeeded(Step.ENABLE)
+    assert memory.clones.seconds() > 0, "a feed that goes on says nothing about the next clone"
+    memory.succeeded(Step.CLONE_WORKING)
+    assert memory.clones.seconds() == 0
 
 
 def test_released_feed_is_left_alone() -> None:
