@@ -24,6 +24,7 @@ def source(
     log = settings.look(connection, settings.WAL_LEVEL)
     ready = role_ready(context, connection, log.running, allowed)
     schema = memory.schema.look(connection, time.monotonic())
+    faults = publication.faults(connection)
     return state.Source(
         wal_level=log.running,
         wal_level_configured=log.configured,
@@ -31,8 +32,8 @@ def source(
         role_ready=ready,
         role_exists=ready or bool(value(connection, ROLE_EXISTS, (context.reader.login.user,))),
         wal_bounded=catalog.wal_bounded(connection),
-        publication=publication.exists(connection),
-        publication_faults=tuple(publication.faults(connection)),
+        publication=faults is not None,
+        publication_faults=tuple(faults or ()),
         tables=schema.tables,
         types=schema.types,
         slot=slot(connection, context.feed.slot),

@@ -22,6 +22,7 @@ Invariants (each is tested at every prefix of every plan):
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,8 +37,8 @@ from db_migration.agent.state import (
     Target,
     Working,
 )
+from db_migration.config import PUBLICATION
 from db_migration.errors import BlockedError
-from db_migration.following import publication
 
 
 class Step(StrEnum):
@@ -164,7 +165,7 @@ def _log_for_a_slot(seen: Observed) -> Decision | None:
     if seen.source is None:
         return None
     if seen.source.publication_faults:
-        raise publication.refusal(seen.source.publication_faults)
+        raise unfit_publication(seen.source.publication_faults)
     return _wal_level(seen.source, seen.policy) or _wal_bound(seen.source)
 
 
@@ -173,6 +174,17 @@ def _wal_bound(source: Source) -> Decision | None:
     if source.wal_bounded:
         return None
     return Decision(Step.BOUND_WAL, "nothing keeps a forgotten slot from filling prod's disk")
+
+
+def unfit_publication(faults: Sequence[str]) -> BlockedError:
+    """Say that a feed from a publication with these faults would lose changes without a word."""
+    return BlockedError(
+        found="; ".join(faults),
+        needed=f"a publication `{PUBLICATION}` as `prepare` makes it: of single tables, with all "
+        "their rows, columns and changes",
+        way_out=f"DROP PUBLICATION {PUBLICATION}, or ALTER PUBLICATION ... RENAME TO, if somebody "
+        "uses it: ours and a new copy are then made by themselves",
+    )
 
 
 def _refuse_foreign(mirror: Database) -> None:
