@@ -202,6 +202,8 @@ class Agent:
             self._save(feed_state.describe(self.context, sight, decision, outage))
             seen = evidence.evidence(sight.planner)
             self._note(decision.step, "started", decision.why, seen)
+            if decision.step in COPIES:
+                self.memory.copy_begins()
             try:
                 with self.board.step(self.name, decision.step):
                     action(self.context, self.journal)

@@ -23,16 +23,25 @@ class Memory:
     failure: Exception | None = None
     """Why the last copy failed: to be told until the next one is begun."""
     _rest_until: float = -inf
+    _counted: bool = False
+    """Whether the copy that was begun last has failed already."""
 
     def follow(self, *, on: bool) -> None:
         """Have the lag measured, or not, where somebody measures it."""
         if self.heartbeat is not None:
             self.heartbeat.follow(on=on)
 
+    def copy_begins(self) -> None:
+        """Expect how it ends."""
+        self._counted = False
+
     def copy_failed(self, error: Exception) -> None:
         """Let the next attempt wait, twice as long each time: a copy fills the target's disk and
-        burdens prod before it fails.
+        burdens prod before it fails. What ends it, and what is found of it later, is one failure.
         """
+        if self._counted:
+            return
+        self._counted = True
         rest = min(FIRST_REST_SECONDS * 2**self.failed_copies, LONGEST_REST_SECONDS)
         self.failed_copies += 1
         self.failure = error

@@ -14,7 +14,12 @@ Invariants (each is tested at every prefix of every plan):
 5. The mirror is replaced by rename only, by a complete copy; a database that is neither empty nor
    marked as ours is never dropped, renamed or written to.
 6. The working database is never replaced under a connected Airbyte.
-7. A feed whose source is not the active database does nothing at all.
+7. A feed whose source is not the active database does nothing at all. While nobody can say which
+   one is active (the target is away since before this process began), it drops its slot where that
+   keeps too much, and does nothing else. That is safe whoever is active: only the target's own
+   subscription reads this slot, and it costs that one a new copy at most; where the source was cut
+   over or released there is none any more, and where a failover left it, nobody will read it. Left
+   there it fills that server's disk, and the epoch is no help to a full one.
 8. No copy is begun while the source's schema moves: an upgrade is one new copy, not forty.
 """
 
@@ -32,6 +37,7 @@ from db_migration.agent.state import (
     Mark,
     Observed,
     Policy,
+    Slot,
     Source,
     Subscription,
     Target,
@@ -82,6 +88,9 @@ class Decision:
     why: str
 
 
+EPOCH_UNKNOWN = "the target does not answer, and nobody else says which database is active"
+
+
 def next_step(seen: Observed) -> Decision:
     """Return the next step of logical mode; raise BlockedError when only a person can go on.
 
@@ -92,6 +101,8 @@ def next_step(seen: Observed) -> Decision:
 
 def first(seen: Observed) -> Decision | None:
     """Return what comes before any copy, in whichever mode."""
+    if seen.epoch_unknown:
+        return _overfull(seen) or Decision(Step.WAIT, EPOCH_UNKNOWN)
     if seen.intent.released:
         return Decision(Step.WAIT, "the feed is released; `db-migration prepare` takes it up again")
     waits = not_live(seen) or paused(seen)
@@ -123,6 +134,14 @@ def _admission(seen: Observed) -> Decision | None:
     return Decision(Step.ADMIT_READER, "another Airbyte may enter here than the one standing by")
 
 
+def _overfull(seen: Observed) -> Decision | None:
+    """Drop a slot that would fill the disk of the server that it is on."""
+    slot = seen.source.slot if seen.source is not None else None
+    if slot is None or slot.retained_bytes <= seen.policy.max_retained_bytes:
+        return None
+    return Decision(Step.DROP_SLOT, "the slot keeps more WAL on the source than is allowed")
+
+
 def _source_first(seen: Observed) -> Decision | None:
     """Put prod's health before the copy."""
     source = seen.source
@@ -130,8 +149,8 @@ def _source_first(seen: Observed) -> Decision | None:
         return Decision(Step.START_SOURCE, "the source was stopped for `wal_level` and is not back")
     if source is None:
         return Decision(Step.WAIT, "the source does not answer; trying again")
-    if source.slot and source.slot.retained_bytes > seen.policy.max_retained_bytes:
-        return Decision(Step.DROP_SLOT, "the slot keeps more WAL on the source than is allowed")
+    if (overfull := _overfull(seen)) is not None:
+        return overfull
     for name, table in sorted(source.tables.items()):
         if table.published and not table.has_identity:
             return Decision(Step.PUBLISH, f"prod can not update {name}: published, no identity")
@@ -301,8 +320,12 @@ def outgrown(seen: Observed) -> BlockedError | None:
     source, target = seen.source, seen.target
     if source is None or target is None or source.slot is None or not target.seed.exists:
         return None
-    kept, most = source.slot.retained_bytes, seen.policy.max_retained_bytes
-    if not source.slot.lost and kept <= most:
+    return outgrows(source.slot, seen.policy.max_retained_bytes)
+
+
+def outgrows(slot: Slot, most: int) -> BlockedError | None:
+    """Say so when no copy can be followed from a slot, for all that was written meanwhile."""
+    if not slot.lost and slot.retained_bytes <= most:
         return None
     return BlockedError(
         found=f"the source wrote more during a copy than its slot may keep ({most} bytes)",
