@@ -141,7 +141,9 @@ class Agent:
         self._say(decision)
         if outage is not None:
             self._report(outage)
-        elif told["error"] is None or rests is not None:
+            return
+        self.journal.tidy()
+        if told["error"] is None or rests is not None:
             self._fault.unseen()
         elif self._worker.missed:
             self._warn(told["error"]["found"])
