@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
+from math import inf
 from typing import Any
 
 import psycopg
+import structlog
 from psycopg.types.json import Jsonb
 
 from db_migration import secrecy
 from db_migration.effects import Effect, effect
+from db_migration.errors import MigrationError
 from db_migration.postgres import Connection, Endpoint, row, rows, run, value
 
 SCHEMA = """
@@ -37,11 +42,21 @@ CREATE TABLE IF NOT EXISTS migration.intent (
     feed text NOT NULL, name text NOT NULL, at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (feed, name));
 """
+EVENTS_KEPT, VERIFICATIONS_KEPT = timedelta(days=400), timedelta(days=90)
+TIDIED_EVERY_SECONDS = 24 * 3600
+OLD = """
+DELETE FROM migration.event WHERE feed = %(feed)s AND at < now() - %(events)s AND id NOT IN (
+    SELECT max(id) FROM migration.event WHERE feed = %(feed)s GROUP BY step, phase);
+DELETE FROM migration.verification WHERE feed = %(feed)s AND at < now() - %(verifications)s
+AND id <> (SELECT max(id) FROM migration.verification WHERE feed = %(feed)s)
+"""
+"""Not the last of its kind: it is asked for when, and from where, a mirror was made."""
 LOCK_CLASS = 0x41424D  # "ABM": separates our advisory locks from anybody else's
 COMPLETE = """
 SELECT to_regclass('migration.intent') IS NOT NULL AND EXISTS (SELECT FROM pg_attribute
 WHERE attrelid = to_regclass('migration.event') AND attname = 'evidence')
 """
+log = structlog.get_logger()
 OPERATOR = "DB_MIGRATION_OPERATOR"
 """Environment variable with the name of the person who types a verb."""
 
@@ -67,6 +82,7 @@ class Journal:
         """Name the control database and the feed."""
         self._endpoint = endpoint
         self._feed = feed
+        self._tidied = -inf
 
     @effect(Effect.OPEN_JOURNAL)
     def open(self) -> None:
@@ -76,6 +92,26 @@ class Journal:
             run(connection, "SELECT pg_advisory_xact_lock(%s, 0)", (LOCK_CLASS,))
             if not value(connection, COMPLETE):
                 connection.execute(SCHEMA)
+
+    def tidy(self) -> None:
+        """Once a day let go of the feed's old lines; those of a change of sides have other names.
+
+        Whoever calls it has nothing else to do, and needs no answer.
+        """
+        if time.monotonic() - self._tidied < TIDIED_EVERY_SECONDS:
+            return
+        self._tidied = time.monotonic()
+        try:
+            self._forget()
+        except (MigrationError, psycopg.Error) as error:
+            log.debug("old lines stay", feed=self._feed, error=type(error).__name__)
+
+    @effect(Effect.WRITE_JOURNAL)
+    def _forget(self) -> None:
+        kept = {"events": EVENTS_KEPT, "verifications": VERIFICATIONS_KEPT}
+        with self._endpoint.connect() as connection:
+            for query in OLD.split(";"):
+                connection.execute(query.encode(), {"feed": self._feed, **kept})
 
     @contextmanager
     def alone(self) -> Iterator[bool]:

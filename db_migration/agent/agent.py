@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -13,6 +12,7 @@ import structlog
 from db_migration.agent import observe, plan, state
 from db_migration.agent.actions import ACTIONS
 from db_migration.agent.memory import Memory
+from db_migration.agent.patience import Fault, Worker
 from db_migration.agent.plan import Step
 from db_migration.context import Context
 from db_migration.errors import (
@@ -30,9 +30,6 @@ from db_migration.sides import epoch
 from db_migration.snapshots import plan as snapshot_plan
 
 PAUSE_AFTER_ERROR_SECONDS = 2.0
-LOOKS_UNTIL_STALLED = 10
-LOOKS_UNTIL_BELIEVED = 3
-"""How often a worker has to be missing, or there, until that is said to be wrong, or well."""
 LONGEST_NAP_SECONDS = 0.2
 EPOCH_SECONDS = 30
 """How often other servers are asked for a higher epoch."""
@@ -50,9 +47,7 @@ class Agent:
         self._log = log.bind(feed=context.feed.name)
         self._open = False
         self._said: str | None = None
-        self._reported: str | None = None
-        self._without_worker = self._well = 0
-        self._with_worker = LOOKS_UNTIL_BELIEVED
+        self._fault, self._worker = Fault(), Worker()
         self._active: state.Active | None = None
         self._peers_asked: float | None = None
         self._heartbeat = Heartbeat(context)
@@ -146,27 +141,28 @@ class Agent:
         self._say(decision)
         if outage is not None:
             self._report(outage)
-        elif told["error"] is None or rests is not None:
-            # A worker that fails is there for a moment at each attempt: one look proves nothing.
-            self._well += 1
-            self._reported = self._reported if self._well < LOOKS_UNTIL_BELIEVED else None
-        elif self._without_worker >= LOOKS_UNTIL_BELIEVED:
+            return
+        self.journal.tidy()
+        if told["error"] is None or rests is not None:
+            self._fault.unseen()
+        elif self._worker.missed:
             self._warn(told["error"]["found"])
 
     def _look(self) -> observe.Sight:
         """Observe, and count for how long the subscription has had no worker."""
-        stalled = self._without_worker >= LOOKS_UNTIL_STALLED
         sight = observe.look(
-            self.context, self.journal, stalled=stalled, known=self._active, memory=self.memory
+            self.context,
+            self.journal,
+            stalled=self._worker.stalled,
+            known=self._active,
+            memory=self.memory,
         )
         self._active = sight.planner.active
         self.board.active = vars(self._active) if self._active is not None else None
         target = sight.planner.target
         follows = target is not None and target.subscription is not None
-        missing = follows and not sight.worker and sight.planner.source is not None
-        self._without_worker = self._without_worker + 1 if missing and not stalled else 0
-        self._with_worker = 0 if missing else self._with_worker + 1
-        if self._with_worker < LOOKS_UNTIL_BELIEVED:
+        self._worker.look(missing=follows and not sight.worker and sight.planner.source is not None)
+        if self._worker.doubtful:
             # It would wait for a mirror that gets nothing, and the worker be mended after that.
             sight.planner = replace(sight.planner, verify_due=False)
         return sight
@@ -208,6 +204,7 @@ class Agent:
             self._save(feed_state.describe(self.context, sight, decision, outage))
             seen = evidence.evidence(sight.planner)
             self._note(decision.step, "started", decision.why, seen)
+            self.memory.begins(decision.step)
             try:
                 with self.board.step(self.name, decision.step):
                     action(self.context, self.journal)
@@ -280,11 +277,8 @@ class Agent:
 
     def _warn(self, text: str) -> None:
         """Log an error, unless only its numbers differ from the last one's, and count it."""
-        kind = re.sub(r"\d+", "", text)
-        if kind != self._reported:
+        if self._fault.is_new(text):
             self._log.warning("not now", error=text)
-            self._reported = kind
-        self._well = 0
         self.board.failed(self.name)
 
     def _save_error(self, error: Exception) -> None:

@@ -28,9 +28,18 @@ class Rest:
     failure: Exception | None = None
     """Why the last one failed: to be told until the next one is begun."""
     _until: float = -inf
+    _counted: bool = False
+    """Whether the attempt that was begun last has failed already."""
+
+    def begin(self) -> None:
+        """Expect how an attempt ends."""
+        self._counted = False
 
     def fail(self, error: Exception) -> None:
-        """Let the next attempt wait."""
+        """Let the next one wait. What ends an attempt and what is found later are one failure."""
+        if self._counted:
+            return
+        self._counted = True
         rest = min(FIRST_REST_SECONDS * 2**self.failed, LONGEST_REST_SECONDS)
         self.failed += 1
         self.failure = error
@@ -60,6 +69,13 @@ class Memory:
         """Have the lag measured, or not, where somebody measures it."""
         if self.heartbeat is not None:
             self.heartbeat.follow(on=on)
+
+    def begins(self, step: Step) -> None:
+        """Expect how a step ends."""
+        if step in COPIES:
+            self.copies.begin()
+        if step is Step.CLONE_WORKING:
+            self.clones.begin()
 
     def failed(self, step: Step, error: Exception) -> None:
         """Let what has failed rest before it is tried again, if it is a burden."""

@@ -58,17 +58,18 @@ def look(
 
     Whether the subscription is stalled only shows over time, so the caller has to know it; and
     which epoch the target's server knew when it last answered. A feed that has to wait looks no
-    further: its source may be dead for good.
+    further: its source may be dead for good. One that can not know whether it has to looks at the
+    source alone.
     """
     memory = memory or Memory()
     sight = _who_is_active(context, journal, known)
     first = sight.planner
-    if sight.unreachable and first.active is None and context.config.servers:
-        return sight
     if plan.not_live(first) or plan.paused(first):
         memory.follow(on=False)
         return sight
     seen_source, sequences_there = _source(context, memory, sight)
+    if first.epoch_unknown:
+        return _of_source_alone(sight, seen_source)
     try:
         with context.control.connect() as connection:
             intent = _intent(journal, connection)
@@ -115,6 +116,13 @@ def _source(
     except (UnreachableError, psycopg.OperationalError) as error:
         sight.unreachable.append(_as_unreachable("source", error))
         return None, []
+
+
+def _of_source_alone(sight: Sight, source: state.Source | None) -> Sight:
+    """Return what is known while the target has not told who is active."""
+    sight.planner = replace(sight.planner, source=source)
+    sight.choice = snapshot_plan.chosen(sight.planner)
+    return sight
 
 
 def _is_heard(source: state.Source | None) -> bool:
@@ -171,6 +179,7 @@ def _who_is_active(context: Context, journal: Journal, known: state.Active | Non
         policy=policy(context, known),
         intent=intent,
         active=known,
+        epoch_unknown=bool(sight.unreachable),
         source_name=context.feed.source.name,
     )
     return sight

@@ -10,8 +10,8 @@ from db_migration.agent.memory import Memory
 from db_migration.config import Mode
 from db_migration.context import Context
 from db_migration.errors import UnreachableError
-from db_migration.following import publication, settings
-from db_migration.postgres import Connection, row, value
+from db_migration.following import publication, settings, slots
+from db_migration.postgres import Connection, value
 from db_migration.snapshots import plan as snapshot_plan
 
 ROLE_EXISTS = "SELECT true FROM pg_roles WHERE rolname = %s"
@@ -24,6 +24,7 @@ def source(
     log = settings.look(connection, settings.WAL_LEVEL)
     ready = role_ready(context, connection, log.running, allowed)
     schema = memory.schema.look(connection, time.monotonic())
+    faults = publication.faults(connection)
     return state.Source(
         wal_level=log.running,
         wal_level_configured=log.configured,
@@ -31,11 +32,11 @@ def source(
         role_ready=ready,
         role_exists=ready or bool(value(connection, ROLE_EXISTS, (context.reader.login.user,))),
         wal_bounded=catalog.wal_bounded(connection),
-        publication=publication.exists(connection),
-        publication_faults=tuple(publication.faults(connection)),
+        publication=faults is not None,
+        publication_faults=tuple(faults or ()),
         tables=schema.tables,
         types=schema.types,
-        slot=slot(connection, context.feed.slot),
+        slot=slots.look(connection, context.feed.slot),
     )
 
 
@@ -72,22 +73,3 @@ def complete(context: Context, connection: Connection, mode: Mode) -> bool:
         (mode is not Mode.LOGICAL, context.reader.login.user),
     )
     return bool(found)
-
-
-def slot(connection: Connection, name: str) -> state.Slot | None:
-    """Observe our slot."""
-    found = row(
-        connection,
-        """
-        SELECT confirmed_flush_lsn::text, coalesce(wal_status = 'lost', false) OR restart_lsn IS
-        NULL,
-               coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint, active
-        FROM pg_replication_slots WHERE slot_name = %s
-        """,
-        (name,),
-    )
-    if found is None:
-        return None
-    # Asked for after the slot: in the time between, the log only grows.
-    beyond = value(connection, "SELECT %s::pg_lsn > pg_current_wal_insert_lsn()", (found[0],))
-    return state.Slot(found[0] or "", found[1], found[2], found[3], beyond_log=bool(beyond))

@@ -14,7 +14,12 @@ Invariants (each is tested at every prefix of every plan):
 5. The mirror is replaced by rename only, by a complete copy; a database that is neither empty nor
    marked as ours is never dropped, renamed or written to.
 6. The working database is never replaced under a connected Airbyte.
-7. A feed whose source is not the active database does nothing at all.
+7. A feed whose source is not the active database does nothing at all. While nobody can say which
+   one is active (the target is away since before this process began), it drops its slot where that
+   keeps too much, and does nothing else. That is safe whoever is active: only the target's own
+   subscription reads this slot, and it costs that one a new copy at most; where the source was cut
+   over or released there is none any more, and where a failover left it, nobody will read it. Left
+   there it fills that server's disk, and the epoch is no help to a full one.
 8. No copy is begun while the source's schema moves: an upgrade is one new copy, not forty.
 """
 
@@ -22,6 +27,7 @@ Invariants (each is tested at every prefix of every plan):
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,14 +37,14 @@ from db_migration.agent.state import (
     Mark,
     Observed,
     Policy,
+    Slot,
     Source,
     Subscription,
     Target,
     Working,
 )
+from db_migration.config import PUBLICATION
 from db_migration.errors import BlockedError
-from db_migration.following import publication
-from db_migration.sessions import WE_MAY_END
 
 
 class Step(StrEnum):
@@ -82,6 +88,9 @@ class Decision:
     why: str
 
 
+EPOCH_UNKNOWN = "the target does not answer, and nobody else says which database is active"
+
+
 def next_step(seen: Observed) -> Decision:
     """Return the next step of logical mode; raise BlockedError when only a person can go on.
 
@@ -92,6 +101,8 @@ def next_step(seen: Observed) -> Decision:
 
 def first(seen: Observed) -> Decision | None:
     """Return what comes before any copy, in whichever mode."""
+    if seen.epoch_unknown:
+        return _overfull(seen) or Decision(Step.WAIT, EPOCH_UNKNOWN)
     if seen.intent.released:
         return Decision(Step.WAIT, "the feed is released; `db-migration prepare` takes it up again")
     waits = not_live(seen) or paused(seen)
@@ -123,6 +134,14 @@ def _admission(seen: Observed) -> Decision | None:
     return Decision(Step.ADMIT_READER, "another Airbyte may enter here than the one standing by")
 
 
+def _overfull(seen: Observed) -> Decision | None:
+    """Drop a slot that would fill the disk of the server that it is on."""
+    slot = seen.source.slot if seen.source is not None else None
+    if slot is None or slot.retained_bytes <= seen.policy.max_retained_bytes:
+        return None
+    return Decision(Step.DROP_SLOT, "the slot keeps more WAL on the source than is allowed")
+
+
 def _source_first(seen: Observed) -> Decision | None:
     """Put prod's health before the copy."""
     source = seen.source
@@ -130,8 +149,8 @@ def _source_first(seen: Observed) -> Decision | None:
         return Decision(Step.START_SOURCE, "the source was stopped for `wal_level` and is not back")
     if source is None:
         return Decision(Step.WAIT, "the source does not answer; trying again")
-    if source.slot and source.slot.retained_bytes > seen.policy.max_retained_bytes:
-        return Decision(Step.DROP_SLOT, "the slot keeps more WAL on the source than is allowed")
+    if (overfull := _overfull(seen)) is not None:
+        return overfull
     for name, table in sorted(source.tables.items()):
         if table.published and not table.has_identity:
             return Decision(Step.PUBLISH, f"prod can not update {name}: published, no identity")
@@ -165,7 +184,7 @@ def _log_for_a_slot(seen: Observed) -> Decision | None:
     if seen.source is None:
         return None
     if seen.source.publication_faults:
-        raise publication.refusal(seen.source.publication_faults)
+        raise unfit_publication(seen.source.publication_faults)
     return _wal_level(seen.source, seen.policy) or _wal_bound(seen.source)
 
 
@@ -174,6 +193,17 @@ def _wal_bound(source: Source) -> Decision | None:
     if source.wal_bounded:
         return None
     return Decision(Step.BOUND_WAL, "nothing keeps a forgotten slot from filling prod's disk")
+
+
+def unfit_publication(faults: Sequence[str]) -> BlockedError:
+    """Say that a feed from a publication with these faults would lose changes without a word."""
+    return BlockedError(
+        found="; ".join(faults),
+        needed=f"a publication `{PUBLICATION}` as `prepare` makes it: of single tables, with all "
+        "their rows, columns and changes",
+        way_out=f"DROP PUBLICATION {PUBLICATION}, or ALTER PUBLICATION ... RENAME TO, if somebody "
+        "uses it: ours and a new copy are then made by themselves",
+    )
 
 
 def _refuse_foreign(mirror: Database) -> None:
@@ -290,8 +320,12 @@ def outgrown(seen: Observed) -> BlockedError | None:
     source, target = seen.source, seen.target
     if source is None or target is None or source.slot is None or not target.seed.exists:
         return None
-    kept, most = source.slot.retained_bytes, seen.policy.max_retained_bytes
-    if not source.slot.lost and kept <= most:
+    return outgrows(source.slot, seen.policy.max_retained_bytes)
+
+
+def outgrows(slot: Slot, most: int) -> BlockedError | None:
+    """Say so when no copy can be followed from a slot, for all that was written meanwhile."""
+    if not slot.lost and slot.retained_bytes <= most:
         return None
     return BlockedError(
         found=f"the source wrote more during a copy than its slot may keep ({most} bytes)",
@@ -392,8 +426,8 @@ def _hinders_clone(working: Working, seen: Observed) -> str | None:
     """Say why the mirror is not cloned: the feed would be stopped for nothing."""
     if working.mirror_held_by:
         return (
-            f"{working.mirror_held_by} is in the mirror, which is cloned when nobody is in it that "
-            f"we may not end: {WE_MAY_END.way_out}"
+            f"{working.mirror_held_by} is in the mirror, and may not be put out by us: end these "
+            "sessions, or read it as a role that the feed's role is a member of"
         )
     if seen.clone_rest_seconds > 0:
         return "the last attempt failed; the next one follows after a pause"

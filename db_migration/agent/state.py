@@ -164,7 +164,9 @@ class Observed:
     copy_due: bool = False
     """In snapshot mode: the next copy is to be taken."""
     active: Active | None = None
-    """None in a deployment that keeps no epochs."""
+    """None in a deployment that keeps no epochs, or while none is known."""
+    epoch_unknown: bool = False
+    """Whether epochs are kept, and the target's server has not told one yet."""
     source_name: str = ""
     quiet_seconds: float = inf
     """Since when the source's schema has not been seen to change."""

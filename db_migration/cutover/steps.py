@@ -9,7 +9,6 @@ from typing import Any
 from psycopg import sql
 
 from db_migration import catalog
-from db_migration.agent import observe_source
 from db_migration.airbytes import drain as draining
 from db_migration.airbytes import jobs
 from db_migration.airbytes.jobs import OpenJob
@@ -17,7 +16,7 @@ from db_migration.context import Context
 from db_migration.cutover.sides import Sides
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, DifferenceFoundError
-from db_migration.following import follow, marks, prepare, sequences
+from db_migration.following import follow, marks, prepare, sequences, slots
 from db_migration.journal import Journal
 from db_migration.postgres import APPLICATION_NAME, Connection, until, value
 from db_migration.seeding import seed
@@ -213,7 +212,7 @@ def hand_over(sides: Sides) -> None:
     context = sides.after
     prepare.publish(context)
     with context.owner.connect() as connection:
-        slot = observe_source.slot(connection, context.feed.slot)
+        slot = slots.look(connection, context.feed.slot)
     with context.mirror.connect() as connection:
         query = (
             "SELECT subenabled FROM pg_subscription WHERE subname = %s AND subdbid = "

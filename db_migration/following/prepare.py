@@ -13,7 +13,7 @@ from psycopg import sql
 
 from db_migration import catalog
 from db_migration.agent import observe, observe_source
-from db_migration.agent.plan import Step
+from db_migration.agent.plan import Step, unfit_publication
 from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
@@ -228,11 +228,12 @@ def _publish(context: Context, only: set[str] | None) -> None:
                 for table in catalog.tables(connection, PUBLICATION)
                 if only is None or table.full_name in only
             ]
-            if faults := publication.faults(connection):
+            faults = publication.faults(connection)
+            if faults:
                 _give_identity(context, connection, [one for one in tables if one.published])
-                raise publication.refusal(faults)
+                raise unfit_publication(faults)
             _give_identity(context, connection, tables)
-            if not publication.exists(connection):
+            if faults is None:
                 run(connection, sql.SQL("CREATE PUBLICATION {}").format(name))
             add = sql.SQL("ALTER PUBLICATION {} ADD TABLE ONLY {}")
             for table in tables:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from db_migration.config import PUBLICATION
-from db_migration.errors import BlockedError
 from db_migration.postgres import Connection, row, rows, value
 
 EXISTS = "SELECT true FROM pg_publication WHERE pubname = %s"
@@ -32,11 +31,11 @@ def exists(connection: Connection) -> bool:
     return bool(value(connection, EXISTS, (PUBLICATION,)))
 
 
-def faults(connection: Connection) -> list[str]:
-    """Say what makes it another one than `prepare` makes; nothing if it is not there."""
+def faults(connection: Connection) -> list[str] | None:
+    """Say what makes it another one than `prepare` makes; None if it is not there."""
     found = row(connection, WHOLE, (PUBLICATION,))
     if found is None:
-        return []
+        return None
     all_tables, unpublished, via_root = found
     said = ["is FOR ALL TABLES"] if all_tables else []
     said += [f"does not publish {', '.join(unpublished)}"] if unpublished else []
@@ -46,14 +45,3 @@ def faults(connection: Connection) -> list[str]:
         said += [f"has a row filter or column list for {', '.join(narrowed)}"] if narrowed else []
         said += ["is FOR TABLES IN SCHEMA"] if value(connection, SCHEMAS, (PUBLICATION,)) else []
     return [f"publication `{PUBLICATION}` {what}" for what in said]
-
-
-def refusal(found: tuple[str, ...] | list[str]) -> BlockedError:
-    """Say that a feed from it would lose changes without a word."""
-    return BlockedError(
-        found="; ".join(found),
-        needed=f"a publication `{PUBLICATION}` as `prepare` makes it: of single tables, with all "
-        "their rows, columns and changes",
-        way_out=f"DROP PUBLICATION {PUBLICATION}, or ALTER PUBLICATION ... RENAME TO, if somebody "
-        "uses it: ours and a new copy are then made by themselves",
-    )

@@ -1,12 +1,14 @@
-"""The slots on a source that are there because of one feed."""
+"""The slots on a source that are there because of one feed: what they keep, and their end."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from db_migration.agent.state import Slot
+from db_migration.config import FeedConfig
 from db_migration.context import Context
 from db_migration.following import marks, notes, worker
-from db_migration.postgres import Connection, rows, run, until, value
+from db_migration.postgres import Connection, row, rows, run, until, value
 
 SUBSCRIBERS = "subscribers"
 OURS = """
@@ -14,6 +16,32 @@ SELECT slot_name::text, active_pid FROM pg_replication_slots
 WHERE database = current_database() AND (slot_name = %s OR slot_name ~ %s) ORDER BY 1
 """
 NOTHING = "^$"
+STATE = """
+SELECT confirmed_flush_lsn::text, coalesce(wal_status = 'lost', false) OR restart_lsn IS NULL,
+       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint, active
+FROM pg_replication_slots WHERE slot_name = %s
+"""
+
+
+def look(connection: Connection, name: str) -> Slot | None:
+    """Observe a slot; None where there is none."""
+    found = row(connection, STATE, (name,))
+    if found is None:
+        return None
+    # Asked for after the slot: in the time between, the log only grows.
+    beyond = value(connection, "SELECT %s::pg_lsn > pg_current_wal_insert_lsn()", (found[0],))
+    return Slot(found[0] or "", found[1], found[2], found[3], beyond_log=bool(beyond))
+
+
+def as_dict(feed: FeedConfig, slot: Slot) -> dict[str, Any]:
+    """Say for `status` what the source keeps for a feed, and up to which size it may."""
+    return {
+        "name": feed.slot,
+        "confirmed_lsn": slot.confirmed_lsn,
+        "lost": slot.lost,
+        "retained_bytes": slot.retained_bytes,
+        "limit_bytes": feed.max_retained_wal_bytes,
+    }
 
 
 def note_subscriber(context: Context, connection: Connection) -> None:
@@ -42,8 +70,11 @@ def ours(context: Context, connection: Connection) -> list[tuple[str, int | None
 def drop(context: Context, connection: Connection) -> None:
     """Drop them; whoever reads one is ended first, for a dead subscriber may still hold it."""
     active = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
+    # By the list: one that was in the making is gone with whoever made it.
+    gone = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+    gone += "WHERE slot_name = %s"
     for name, reader in ours(context, connection):
         if reader is not None:
             run(connection, "SELECT pg_terminate_backend(%s)", (reader,))
         until(lambda name=name: not value(connection, active, (name,)), worker.DEADLINE_SECONDS)
-        run(connection, "SELECT pg_drop_replication_slot(%s)", (name,))
+        run(connection, gone, (name,))

@@ -98,7 +98,8 @@ def source(context: Context, connection: Connection) -> Iterator[Check]:
     noted = marks.read_role(connection, role) is not None
     exists = value(connection, "SELECT true FROM pg_roles WHERE rolname = %s", (role,))
     own = context.reader.login == context.owner.login
-    strange = publication.faults(connection)
+    faults = publication.faults(connection)
+    strange = list(faults or ())
     slot = row(
         connection,
         "SELECT database, plugin FROM pg_replication_slots WHERE slot_name = %s",
@@ -108,7 +109,7 @@ def source(context: Context, connection: Connection) -> Iterator[Check]:
         strange.append(f"slot `{context.feed.slot}` is of database {slot[0]}, plugin {slot[1]}")
     before = bool(exists) and not noted and not own
     there = ["the role was there before: `release` keeps it"] if before else []
-    if not noted and not own and publication.exists(connection):
+    if not noted and not own and faults is not None:
         there.append(f"publication `{PUBLICATION}` was there before: `release` drops it")
     yield Check(
         id="source.names",

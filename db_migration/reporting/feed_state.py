@@ -8,6 +8,7 @@ from db_migration.agent import plan
 from db_migration.agent.observe import Sight
 from db_migration.agent.plan import Decision, Step
 from db_migration.context import Context
+from db_migration.following import slots
 from db_migration.following.prepare import SOURCE_STEPS
 from db_migration.reporting.error_text import error_dict
 from db_migration.snapshots import look as snapshot_look
@@ -19,6 +20,7 @@ def describe(
     """Put what was seen into the form that `status` shows."""
     seen = sight.planner
     notes = _notes(sight, decision)
+    slot = seen.source.slot if seen.source is not None else None
     return {
         "name": context.feed.name,
         "state": _state(sight, decision, error),
@@ -29,27 +31,13 @@ def describe(
         "lag": sight.lag,
         "schema": sight.schema,
         "source_seen": seen.source is not None,
-        "slot": _slot(context, sight),
+        "slot": slots.as_dict(context.feed, slot) if slot is not None else None,
         "subscription": _subscription(sight),
         "working_database": sight.working,
         "sequences_ahead": _shows_snapshot(sight)
         or bool(seen.target and seen.target.subscription and not seen.target.sequences_behind),
         "next": notes,
         "error": error_dict(error) if error else _silent(sight) or _not_cloned(sight),
-    }
-
-
-def _slot(context: Context, sight: Sight) -> dict[str, Any] | None:
-    """Say what the source keeps for us, and up to which size it may."""
-    slot = sight.planner.source.slot if sight.planner.source is not None else None
-    if slot is None:
-        return None
-    return {
-        "name": context.feed.slot,
-        "confirmed_lsn": slot.confirmed_lsn,
-        "lost": slot.lost,
-        "retained_bytes": slot.retained_bytes,
-        "limit_bytes": context.feed.max_retained_wal_bytes,
     }
 
 

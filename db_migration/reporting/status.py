@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
+
 from db_migration.config import Config, FeedConfig
 from db_migration.context import Context
 from db_migration.errors import MigrationError
+from db_migration.following import slots
 from db_migration.journal import Journal
 from db_migration.rehearsal import history as rehearse_history
 from db_migration.sides import epoch
@@ -49,7 +52,21 @@ def _feed(config: Config, feed: FeedConfig) -> dict[str, Any]:
         journal = Journal(Context(config, feed).control, feed.name)
         return last(journal, feed.name, config.poll_seconds)
     except MigrationError as error:
-        return unknown(feed.name, error)
+        return {**unknown(feed.name, error), **_on_source(Context(config, feed))}
+
+
+def _on_source(context: Context) -> dict[str, Any]:
+    """Ask the source itself what it keeps, where nobody can be asked what the agent has seen.
+
+    One that is silent as well is not the reason for that, and left out.
+    """
+    try:
+        with context.owner.connect() as connection:
+            slot = slots.look(connection, context.feed.slot)
+    except (MigrationError, psycopg.Error):
+        return {}
+    found = slots.as_dict(context.feed, slot) if slot is not None else None
+    return {"source_seen": True, "slot": found}
 
 
 def last(journal: Journal, name: str, poll_seconds: float) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from db_migration.context import Context
-from db_migration.errors import UnreachableError
+from db_migration.errors import BlockedError, UnreachableError
 from db_migration.postgres import Connection, run, until, value
+from db_migration.seeding import kept
 from db_migration.seeding.plan import Job
 from db_migration.seeding.progress import Progress
 from db_migration.seeding.schedule import Schedule
@@ -28,7 +29,8 @@ from db_migration.seeding.schedule import Schedule
 ATTEMPTS = 10
 PAUSE_SECONDS = 2.0
 LOOK_SECONDS = 1.0
-LOG_SECONDS = 5.0
+TELL_SECONDS = 5.0
+"""How often it is told how a seed goes, and looked at what prod keeps for it."""
 GONE_SECONDS = 20.0
 TARGET_SETTINGS = {
     "synchronous_commit": "off",
@@ -275,7 +277,7 @@ class Crew:
 
     def _report(self, schedule: Schedule, crew: Sequence[Worker]) -> None:
         """Tell every few seconds how it goes, until every worker has stopped."""
-        logged = time.monotonic()
+        told = time.monotonic()
         while self._working:
             with self._changed:
                 if self._working:
@@ -285,10 +287,14 @@ class Crew:
                 self.ended.set()
                 for worker in crew:
                     worker.interrupt()
-            elif time.monotonic() - logged >= LOG_SECONDS:
-                logged = time.monotonic()
+            elif time.monotonic() - told >= TELL_SECONDS:
                 self._tell(now)
+                told = time.monotonic()
 
     def _tell(self, now: Progress) -> None:
         log.info("seeding", **now.to_dict())
         self._context.tell("progress", now.to_dict())
+        try:
+            kept.watch(self._context)
+        except BlockedError as error:
+            self._fail(error)

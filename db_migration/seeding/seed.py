@@ -28,7 +28,7 @@ from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
 from db_migration.following import marks, sequences
 from db_migration.postgres import Connection, become, run, run_script, value
-from db_migration.seeding import dump
+from db_migration.seeding import dump, kept
 from db_migration.seeding import plan as seed_plan
 from db_migration.seeding.crew import Crew, Tally, open_snapshot
 from db_migration.seeding.jobs import Work
@@ -134,6 +134,7 @@ def _wait_for_slot(context: Context, seconds: float) -> None:
         text = f"the slot waits for prod's open transactions, for {seconds:.0f} s by now"
         log.info("seeding", text=text)
         context.tell("progress", {"text": text})
+        kept.watch(context)
 
 
 @contextmanager

@@ -92,6 +92,11 @@ class PgServer:
             has_rows = result is not None and result.status == ExecStatus.TUPLES_OK
             return cursor.fetchall() if has_rows else []
 
+    def write_wal(self, size: int) -> None:
+        """Write a little more than `size` bytes into the log, and into no table."""
+        emit = "SELECT count(pg_logical_emit_message(false, 'load', repeat('x', 1000))) "
+        self.sql(f"{emit} FROM generate_series(0, %s)", size // 1000)
+
     def pid(self) -> int | None:
         """Return the postmaster's process id while it is alive."""
         try:

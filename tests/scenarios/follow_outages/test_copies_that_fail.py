@@ -9,6 +9,7 @@ import pytest
 
 from db_migration import effects
 from db_migration.effects import Effect
+from db_migration.seeding import crew
 from tests.scenarios.follow_outages.seen import MIRROR, says, well, write
 from tests.support import timeouts
 from tests.support.disk import Disk, server_on_a_small_disk
@@ -34,6 +35,9 @@ def cramped(scenario: Scenario, small: tuple[PgServer, Disk]) -> Iterator[tuple[
     disk.empty()
     server.start()
     drop_everything(server)
+
+
+MOST = 32 * 1024**2
 
 
 def fill(scenario: Scenario, disk: Disk, but: int = 0) -> None:
@@ -81,15 +85,14 @@ def test_copy_that_does_not_fit(cramped: tuple[Scenario, Disk]) -> None:
 
 def test_copy_that_prod_outgrows(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each copy reads all of prod: it says why it was in vain, and rests before the next one."""
-    scenario.settings["feeds.0.max_retained_wal_bytes"] = 32 * 1024**2
-    scenario.source.sql("CREATE TABLE noise (t text)", database="airbyte")
-    much = "INSERT INTO noise SELECT repeat('x', 1000) FROM generate_series(1, 40000)"
+    scenario.settings["feeds.0.max_retained_wal_bytes"] = MOST
     perform = effects.perform
-    copies: list[object] = []
+    copies: list[Effect] = []
 
     def outgrown(name: Effect, function: Callable[[], Any]) -> Any:  # noqa: ANN401
         if name is Effect.MARK_SEEDED and len(copies) < 3:
-            copies.append(scenario.source.sql(f"{much}; TRUNCATE noise", database="airbyte"))
+            scenario.source.write_wal(MOST)
+            copies.append(name)
         return perform(name, function)
 
     monkeypatch.setattr(effects, "perform", outgrown)
@@ -99,6 +102,42 @@ def test_copy_that_prod_outgrows(scenario: Scenario, monkeypatch: pytest.MonkeyP
     wait_for(lambda: well(scenario), timeouts.CONVERGE)
     scenario.assert_equal()
     stop()
+
+
+def test_copy_that_prod_outgrows_is_ended_while_it_is_made(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is complete nobody else looks at the slot, and that may be hours."""
+    scenario.settings["feeds.0.max_retained_wal_bytes"] = MOST
+    monkeypatch.setattr(crew, "TELL_SECONDS", 0.1)
+    agent = scenario.agent()
+    perform = effects.perform
+    done: list[Effect] = []
+    failed: list[int] = []
+
+    def long(name: Effect, function: Callable[[], Any]) -> Any:  # noqa: ANN401
+        if name is Effect.COPY_TABLE and name not in done:
+            scenario.source.write_wal(MOST)
+            wait_for(lambda: kept(scenario) > MOST, timeouts.FOLLOW)
+        if name is Effect.CREATE_SLOT:
+            failed.append(agent.memory.copies.failed)
+        done.append(name)
+        return perform(name, function)
+
+    monkeypatch.setattr(effects, "perform", long)
+    stop = scenario.run_in_background(agent)
+    wait_for(says(scenario, "max_retained_wal_bytes"), timeouts.CONVERGE)
+    wait_for(lambda: well(scenario), timeouts.CONVERGE)
+    scenario.assert_equal()
+    stop()
+    assert failed == [0, 1], "one copy was in vain, and is one failure"
+    assert done.index(Effect.DROP_SLOT) < done.index(Effect.MARK_SEEDED)
+
+
+def kept(scenario: Scenario) -> int:
+    """Return what prod keeps for the slot, as the agent tells it."""
+    slot = scenario.state().get("slot")
+    return int(slot["retained_bytes"]) if slot else 0
 
 
 def says_why(scenario: Scenario, words: str) -> Callable[[], bool]:

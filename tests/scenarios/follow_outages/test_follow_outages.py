@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from db_migration.agent.agent import LOOKS_UNTIL_STALLED
+from db_migration.agent.patience import LOOKS_UNTIL_STALLED
 from db_migration.agent.plan import Step
 from db_migration.following import follow
 from tests.scenarios.follow_outages.seen import MIRROR, says, well, write

@@ -32,7 +32,7 @@ def kept(scenario: Scenario) -> Scenario:
     return scenario
 
 
-def faults(scenario: Scenario, made: str) -> list[str]:
+def faults(scenario: Scenario, made: str) -> list[str] | None:
     with (
         scenario.target.connect("airbyte_migration") as connection,
         connection.transaction(force_rollback=True),
@@ -43,13 +43,16 @@ def faults(scenario: Scenario, made: str) -> list[str]:
 
 @pytest.mark.parametrize(("made", "said"), LESS.values(), ids=list(LESS))
 def test_what_it_leaves_out_is_said(kept: Scenario, made: str, said: str) -> None:
-    (found,) = faults(kept, f"{MAKE} {made}")
-    assert said in found
+    found = faults(kept, f"{MAKE} {made}")
+    assert found is not None
+    assert len(found) == 1
+    assert said in found[0]
 
 
 @pytest.mark.parametrize("made", WHOLE.values(), ids=list(WHOLE))
 def test_one_like_ours_is_ours(kept: Scenario, made: str | None) -> None:
-    assert faults(kept, "SELECT 1" if made is None else f"{MAKE} {made}") == []
+    found = faults(kept, "SELECT 1" if made is None else f"{MAKE} {made}")
+    assert found == (None if made is None else [])
 
 
 def test_it_is_refused_before_a_slot_is_made(scenario: Scenario) -> None:

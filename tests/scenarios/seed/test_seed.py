@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from db_migration.agent.agent import Agent
+from db_migration.agent.plan import Step
 from db_migration.catalog import Table
 from db_migration.errors import Stopping
 from db_migration.seeding import crew as seed_crew
@@ -141,24 +142,53 @@ def test_says_what_a_slot_waits_for(prepared: Scenario, monkeypatch: pytest.Monk
     assert "waits for prod's open transactions" in told[0]["text"]
 
 
+def test_slot_that_waits_too_long_is_given_up(
+    prepared: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prod keeps its log for a slot in the making, too: from the moment on that it is asked for."""
+    monkeypatch.setattr(pipe, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(seed, "LONG_SECONDS", 0.1)
+    most = 32 * 1024**2
+    prepared.settings["feeds.0.max_retained_wal_bytes"] = most
+    agent = prepared.agent()
+    tell = agent.context.tell
+
+    def busy(key: str, what: object) -> None:
+        if key == "progress" and not prepared.state().get("slot"):
+            prepared.source.write_wal(most)
+        tell(key, what)
+
+    agent.context = replace(agent.context, tell=busy)
+    with prepared.source.connect("airbyte") as prod, prod.transaction():
+        prod.execute("INSERT INTO stream_reset (stream_name) VALUES ('open')")
+        assert agent.once() is None
+        assert "max_retained_wal_bytes" in prepared.state()["error"]["way_out"]
+        assert agent.once() is Step.DROP_SLOT
+        assert prepared.source.sql("SELECT FROM pg_replication_slots") == []
+        assert agent.memory.copies.failed == 1
+    prepared.converge(agent)
+    prepared.assert_equal()
+
+
 def test_says_how_far_it_is(filled: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seed_crew, "LOG_SECONDS", 0.0)
+    monkeypatch.setattr(seed_crew, "TELL_SECONDS", 0.0)
     monkeypatch.setattr(seed_crew, "LOOK_SECONDS", 0.01)
     told: list[Any] = []
     context = replace(filled.context(), tell=lambda key, what: told.append((key, what)))
     began = time.monotonic()
     loaded = seed.seed(context)
-    assert {key for key, _ in told} == {"progress"}
-    last = told[-1][1]
+    assert {key for key, _ in told} == {"progress", "slot"}
+    seen = [what for key, what in told if key == "progress"]
+    last = seen[-1]
     assert last["tables"] == len(filled.content(filled.source, "airbyte"))
     assert 0 < last["rows"] <= loaded.rows
     assert 0 < last["elapsed_seconds"] <= time.monotonic() - began
-    shares = [what["share"] for _, what in told]
+    shares = [what["share"] for what in seen]
     assert shares == sorted(shares)
 
 
 def test_the_agent_shows_it(filled: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seed_crew, "LOG_SECONDS", 0.0)
+    monkeypatch.setattr(seed_crew, "TELL_SECONDS", 0.0)
     agent = Agent(filled.context())
     shown: list[Any] = []
     tell = agent.context.tell

@@ -16,6 +16,7 @@ from db_migration.agent import plan, state
 from db_migration.agent.memory import Memory
 from db_migration.agent.plan import Step
 from db_migration.errors import BlockedError
+from db_migration.snapshots import plan as snapshot_plan
 from tests.unit.db_migration.crash_points import every_prefix
 from tests.unit.db_migration.model import Db, World, effects
 
@@ -186,6 +187,32 @@ def test_slot_is_dropped_rather_than_fill_the_disk_even_with_the_target_dead() -
     world = too_much_wal()
     world.target_up = False
     assert plan.next_step(world.observe()).step is Step.DROP_SLOT
+
+
+def nobody_says_who_is_active(world: World) -> state.Observed:
+    world.target_up = False
+    return replace(world.observe(), epoch_unknown=True)
+
+
+def test_slot_is_dropped_rather_than_fill_the_disk_whoever_is_active() -> None:
+    seen = nobody_says_who_is_active(too_much_wal())
+    for next_step in (plan.next_step, snapshot_plan.next_step):
+        assert next_step(seen).step is Step.DROP_SLOT
+
+
+@pytest.mark.parametrize("start", [*STARTS, key_dropped])
+@pytest.mark.parametrize("source_up", [True, False])
+def test_nothing_else_is_done_while_nobody_says_who_is_active(
+    start: Callable[[], World], *, source_up: bool
+) -> None:
+    world = start()
+    world.retained, world.source_up = 0, source_up
+    seen = nobody_says_who_is_active(world)
+    restarting = replace(seen, intent=state.Intent(restarting_source=True), verify_due=True)
+    for next_step in (plan.next_step, snapshot_plan.next_step):
+        decision = next_step(restarting)
+        assert decision.step is Step.WAIT
+        assert "the target does not answer" in decision.why
 
 
 @pytest.mark.parametrize("side", ["source_up", "target_up"])
