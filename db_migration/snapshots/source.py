@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from psycopg import sql
 
-from db_migration import catalog, catalog_types
+from db_migration import catalog, catalog_described
 from db_migration.catalog import Column, Table
 from db_migration.context import Context
 from db_migration.errors import BlockedError
@@ -150,9 +150,10 @@ def snapshot(context: Context, cost: Cost) -> Iterator[Snapshot]:
 def definitions(connection: Connection) -> Definitions:
     """Read the definitions as this connection sees them."""
     files = sql.SQL(FILES).format(user=sql.SQL(catalog.USER_SCHEMAS))
+    described = catalog_described.read(connection)
     return Definitions(
-        catalog.fingerprints(connection, catalog.tables(connection)),
-        catalog_types.types_fingerprint(connection),
+        described.fingerprints(catalog.tables(connection)),
+        described.types,
         dict(rows(connection, files)),
     )
 
