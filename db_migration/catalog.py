@@ -1,4 +1,4 @@
-"""What the catalogs of an Airbyte database say: tables, keys, types, sequences, fingerprints.
+"""What the catalogs of an Airbyte database say: tables, columns, keys, sequences.
 
 Everything here reads; every query gives the same text on PostgreSQL 13 and 17 for the same
 definition.
@@ -6,8 +6,6 @@ definition.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from psycopg import sql
@@ -15,6 +13,27 @@ from psycopg import sql
 from db_migration.postgres import Connection, rows, value
 
 USER_SCHEMAS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'"
+_ORDINARY = "c.relkind = 'r' AND c.relpersistence = 'p'"
+_OWN = (
+    "NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = '{}'::regclass AND x.objid = {} "
+    "AND x.deptype IN {})"
+)
+CONDITIONS = {
+    "user": sql.SQL(USER_SCHEMAS),
+    "own_schema": sql.SQL(_OWN.format("pg_namespace", "n.oid", "('e')")),
+    "own_function": sql.SQL(_OWN.format("pg_proc", "p.oid", "('e', 'i')")),
+    "own_type": sql.SQL(_OWN.format("pg_type", "t.oid", "('e')")),
+    "own_relation": sql.SQL(_OWN.format("pg_class", "c.oid", "('e')")),
+    "arguments": sql.SQL(
+        r"regexp_replace(pg_get_function_arguments(p.oid), '(^|, )IN ', '\1', 'g')"
+    ),
+    "ordinary": sql.SQL(_ORDINARY),
+    "table": sql.SQL(f"CASE WHEN {_ORDINARY} THEN n.nspname || '.' || c.relname ELSE '' END"),
+}
+"""For queries of catalogs. An extension's objects come with its version, a range's constructors
+with the server's, and only some servers print IN before a procedure's arguments. `table` names the
+relation `c` of schema `n` if it is a table that can be published.
+"""
 
 
 @dataclass(frozen=True)
@@ -165,84 +184,6 @@ def _following(connection: Connection, silent: list[tuple[int, Sequence]]) -> li
     each = sql.SQL("SELECT {}::int, last_value FROM {}")
     asked = [each.format(place, sql.Identifier(one.schema, one.name)) for place, one in silent]
     return rows(connection, sql.SQL(" UNION ALL ").join(asked)) if asked else []
-
-
-def definitions(connection: Connection) -> dict[str, list[str]]:
-    """Describe every table: columns, constraints and indexes, one line each.
-
-    An index that was never finished is none: no dump has it. Nor is a partition's copy of its
-    parent's trigger, which only newer servers list.
-    """
-    found = rows(
-        connection,
-        """
-        WITH t AS (
-            SELECT c.oid, n.nspname || '.' || c.relname AS name
-            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE c.relkind = 'r' AND c.relpersistence = 'p'
-              AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_')
-        SELECT t.name, 'column ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
-               || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
-               || CASE a.attidentity WHEN '' THEN '' ELSE ' identity ' || a.attidentity::text END
-               || CASE a.attgenerated WHEN '' THEN '' ELSE ' generated' END
-               || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
-        FROM t JOIN pg_attribute a ON a.attrelid = t.oid
-        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-        WHERE a.attnum > 0 AND NOT a.attisdropped
-        UNION ALL
-        SELECT t.name, 'constraint ' || o.conname || ' ' || pg_get_constraintdef(o.oid)
-        FROM t JOIN pg_constraint o ON o.conrelid = t.oid WHERE o.contype <> 'n'
-        UNION ALL
-        SELECT t.name, 'index ' || x.relname || ' ' || pg_get_indexdef(i.indexrelid)
-        FROM t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class x ON x.oid = i.indexrelid
-        WHERE i.indisvalid
-        UNION ALL
-        SELECT t.name, 'trigger ' || g.tgname || ' ' || pg_get_triggerdef(g.oid)
-        FROM t JOIN pg_trigger g ON g.tgrelid = t.oid
-        WHERE NOT g.tgisinternal AND g.tgparentid = 0
-        """,
-    )
-    described: dict[str, list[str]] = {}
-    for name, line in sorted(found):
-        described.setdefault(name, []).append(line)
-    return described
-
-
-def sequence_definitions(connection: Connection) -> list[tuple[str | None, str]]:
-    """Describe the sequences without their values, each behind the table that owns it, if any."""
-    found = rows(
-        connection,
-        """
-        SELECT tn.nspname || '.' || t.relname, 'sequence ' || s.schemaname || '.' ||
-               s.sequencename || ' ' || s.data_type::text || ' start ' || s.start_value ||
-               ' increment ' || s.increment_by || ' range ' || s.min_value || '..' ||
-               s.max_value || CASE WHEN s.cycle THEN ' cycle' ELSE '' END
-        FROM pg_sequences s JOIN pg_namespace n ON n.nspname = s.schemaname
-        JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.sequencename
-        LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
-            AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-        LEFT JOIN pg_class t ON t.oid = d.refobjid
-        LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
-        WHERE s.schemaname NOT IN ('pg_catalog', 'information_schema')
-        """,
-    )
-    return sorted(found, key=lambda line: line[1])
-
-
-def fingerprint(lines: list[str]) -> str:
-    """Shorten a description so that it fits in a database's comment."""
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
-
-
-def fingerprints(connection: Connection, found: Iterable[Table]) -> dict[str, str]:
-    """Return the fingerprint of each of these tables' definition, by its full name.
-
-    That of its own sequences counts: one that was made longer is too short on a copy.
-    """
-    lines = definitions(connection)
-    for owner, line in sequence_definitions(connection):
-        lines.setdefault(owner or "", []).append(line)
-    return {table.full_name: fingerprint(lines.get(table.full_name, [])) for table in found}
 
 
 def unready(connection: Connection, subscription: str) -> list[str]:

@@ -6,14 +6,22 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from db_migration.catalog import USER_SCHEMAS
+from db_migration.catalog import CONDITIONS
 from db_migration.postgres import Connection, rows
 
 PUBLIC = "PUBLIC"
 GRANTS = """
-WITH relation AS (
-  SELECT n.nspname, c.oid, c.relname, c.relkind = 'S' AS is_sequence, c.relowner, c.relacl
+WITH owner AS (
+  SELECT d.objid, {table} AS of_table
+  FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+    AND d.deptype IN ('a', 'i')
+), relation AS (
+  SELECT n.nspname, c.oid, c.relname, c.relkind = 'S' AS is_sequence, c.relowner, c.relacl,
+         coalesce(o.of_table, {table}) AS of_table
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN owner o ON c.relkind = 'S' AND o.objid = c.oid
   WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm') AND {user}
 ), granted AS (
   SELECT r.*, '' AS attname, a.grantee, a.privilege_type
@@ -24,7 +32,8 @@ WITH relation AS (
   CROSS JOIN LATERAL aclexplode(t.attacl) a
 )
 SELECT nspname, relname, is_sequence, attname,
-       CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(grantee)::text END, privilege_type
+       CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(grantee)::text END, privilege_type,
+       of_table
 FROM granted WHERE grantee <> relowner
 """
 
@@ -39,6 +48,8 @@ class Grant:
     column: str
     grantee: str
     privilege: str
+    table: str = ""
+    """The table that it is on, or whose sequence it is on; empty for views and the like."""
 
     @property
     def name(self) -> str:
@@ -64,5 +75,5 @@ class Grant:
 
 def grants(connection: Connection) -> list[Grant]:
     """Read every right of somebody who is not the owner."""
-    found = rows(connection, sql.SQL(GRANTS).format(user=sql.SQL(USER_SCHEMAS)))
+    found = rows(connection, sql.SQL(GRANTS).format(**CONDITIONS))
     return [Grant(*line) for line in found]

@@ -48,6 +48,7 @@ PINNED = {
     "extra_float_digits": "3",
     "bytea_output": "hex",
     "search_path": "pg_catalog",
+    "quote_all_identifiers": "off",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "0",
     "statement_timeout": "0",

@@ -46,6 +46,12 @@ from db_migration.agent.state import (
 from db_migration.config import PUBLICATION
 from db_migration.errors import BlockedError
 
+NO_TABLE_CHANGED = (
+    "a type, schema, view, function, sequence, extension or statistics object, or who may use one, "
+    "has changed on the source"
+)
+TABLE_CHANGED = "table {}, or what belongs to it, has changed on the source"
+
 
 class Step(StrEnum):
     """What the agent can do next."""
@@ -263,13 +269,13 @@ def _resumable(database: Database, source: Source) -> bool:
 def changed(mark: Mark, source: Source) -> str | None:
     """Say what the source has changed since the copy was made, so that it can not follow."""
     if mark.types != source.types:
-        return "a type, schema, view, function or sequence has changed on the source"
+        return NO_TABLE_CHANGED
     if mark.snapshot is not None:
         return "it shows a snapshot, and no slot starts there"
     for name, fingerprint in sorted(mark.tables.items()):
         table = source.tables.get(name)
         if table is None or table.fingerprint != fingerprint:
-            return f"table {name} has changed on the source"
+            return TABLE_CHANGED.format(name)
         if not source.publication or not table.published:
             return f"table {name} is not published any more"
     return None

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from db_migration import catalog, catalog_types, sessions
+from db_migration import catalog, catalog_described, sessions
 from db_migration.agent import observe_working
 from db_migration.agent.state import Mark
 from db_migration.config import PUBLICATION
@@ -26,7 +26,7 @@ from db_migration.postgres import (
     until,
     value,
 )
-from db_migration.seeding import dump
+from db_migration.seeding import dump, seed
 
 REFRESH_DEADLINE_SECONDS = 60
 
@@ -185,17 +185,16 @@ def add_tables(context: Context) -> None:
     """Take in tables that the source got after the copy was made: first here, then published."""
     with context.reader.connect() as source:
         found = {table.full_name: table for table in catalog.tables(source, PUBLICATION)}
-        fingerprints = catalog.fingerprints(source, found.values())
-        types = catalog_types.types_fingerprint(source)
+        described = catalog_described.read(source)
     mark = _mark(context)
     late = sorted(set(found) - set(mark.tables))
-    if mark.types != types or not late:
+    if mark.types != described.types or not late:
         return
     tables = [found[name] for name in late]
     create_late_tables(context, tables)
     prepare.publish_late(context, late)
     refresh(context)
-    added = {name: fingerprints[name] for name in late}
+    added = described.fingerprints(tables)
     mark_tables(context, replace(mark, tables={**mark.tables, **added}))
 
 
@@ -213,14 +212,15 @@ def _mark(context: Context) -> Mark:
 
 @effect(Effect.CREATE_LATE_TABLES)
 def create_late_tables(context: Context, tables: list[catalog.Table]) -> None:
-    """Make the tables with their keys and indexes, all or none; those that are there are kept."""
+    """Make the tables with all that is theirs, all or none; those that are there are kept."""
     with context.mirror.connect() as connection:
         here = {table.full_name for table in catalog.tables(connection)}
-        missing = [(table.schema, table.name) for table in tables if table.full_name not in here]
+        missing = [table for table in tables if table.full_name not in here]
         if not missing:
             return
+        names = [(table.schema, table.name) for table in missing]
         script = "\n".join(
-            dump.definitions(context.reader, section, only=missing)
+            dump.definitions(context.reader, section, only=names)
             for section in ("pre-data", "post-data")
         )
         role = sql.Identifier(context.feed.target.owner_role)
@@ -228,6 +228,8 @@ def create_late_tables(context: Context, tables: list[catalog.Table]) -> None:
             run(connection, sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(role))
             with become(connection, context.feed.target.owner_role):
                 run_script(connection, script)
+            full_names = {table.full_name for table in missing}
+            seed.copy_public_grants(context, connection, full_names)
 
 
 @effect(Effect.REFRESH_SUBSCRIPTION)

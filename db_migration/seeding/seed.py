@@ -8,7 +8,7 @@ a complete copy is written last.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ import structlog
 from psycopg import sql
 from psycopg.pq import ExecStatus
 
-from db_migration import catalog, catalog_grants, catalog_keys, catalog_types
+from db_migration import catalog, catalog_described, catalog_grants, catalog_keys
 from db_migration.agent.state import Mark
 from db_migration.catalog_keys import Constraint, Index
 from db_migration.config import PUBLICATION
@@ -150,8 +150,10 @@ def read_plan(source: Connection, start: Start) -> Plan:
     found = catalog.tables(source, PUBLICATION)
     seed_plan.refuse_same_names(found)
     published = [table for table in found if table.published]
-    fingerprints = catalog.fingerprints(source, published)
-    mark = Mark(start.lsn, fingerprints, catalog_types.types_fingerprint(source))
+    # Printing a view or a rule locks its tables: prod's DDL would wait as long as the seed takes.
+    with source.transaction(force_rollback=True):
+        described = catalog_described.read(source)
+    mark = Mark(start.lsn, described.fingerprints(published), described.types)
     return Plan(
         published,
         [table for table in found if not table.published],
@@ -223,10 +225,19 @@ def add_rest(context: Context, rest: str) -> None:
         copy_public_grants(context, connection)
 
 
-def copy_public_grants(context: Context, connection: Connection) -> None:
-    """Give PUBLIC the same rights as on the source; other roles are the target's own affair."""
+def copy_public_grants(
+    context: Context, connection: Connection, tables: Collection[str] | None = None
+) -> None:
+    """Give PUBLIC the same rights as on the source, on everything or on these tables.
+
+    Other roles are the target's own affair.
+    """
     with context.reader.connect() as source:
-        found = catalog_grants.grants(source)
+        found = [
+            grant
+            for grant in catalog_grants.grants(source)
+            if tables is None or grant.table in tables
+        ]
     with connection.transaction(), become(connection, context.feed.target.owner_role):
         for grant in found:
             name = grant.identifier.as_string(connection)

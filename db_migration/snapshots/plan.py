@@ -135,10 +135,10 @@ def schema_changed(mark: Mark, source: Source) -> str | None:
 def differs(mark: Mark, tables: Mapping[str, str], types: str) -> str | None:
     """Say how the definitions differ from those that the copy was made from."""
     if mark.types != types:
-        return "a type, schema, view, function or sequence has changed on the source"
+        return plan.NO_TABLE_CHANGED
     names = mark.tables.keys() | tables.keys()
     changed = sorted(name for name in names if mark.tables.get(name) != tables.get(name))
-    return f"table {changed[0]} has changed on the source" if changed else None
+    return plan.TABLE_CHANGED.format(changed[0]) if changed else None
 
 
 class Origin(StrEnum):

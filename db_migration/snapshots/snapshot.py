@@ -217,10 +217,7 @@ def _complete(copy: Copy, made: Made) -> None:
 def _differences(context: Context, endpoint: Endpoint) -> list[str]:
     """Name what differs in definitions and rights."""
     with context.reader.connect() as source, endpoint.connect() as copy:
-        return [
-            *compare.definitions(source, copy),
-            *compare.rights(source, copy, context),
-        ]
+        return compare.definitions_and_rights(source, copy, context)
 
 
 def _unequal(what: str) -> BlockedError:

@@ -16,7 +16,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
-from db_migration import catalog, catalog_types
+from db_migration import catalog, catalog_described
 from db_migration.catalog import Column, Table
 from db_migration.context import Context
 from db_migration.errors import BlockedError
@@ -138,10 +138,10 @@ def snapshot(context: Context, cost: Cost) -> Iterator[Snapshot]:
 
 def definitions(connection: Connection) -> Definitions:
     """Read the definitions as this connection sees them."""
-    found = catalog.tables(connection)
+    described, found = catalog_described.read(connection), catalog.tables(connection)
     return Definitions(
-        catalog.fingerprints(connection, found),
-        catalog_types.types_fingerprint(connection),
+        described.fingerprints(found),
+        described.types,
         {table.full_name: table.file for table in found},
     )
 

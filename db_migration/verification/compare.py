@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from psycopg import sql
 
-from db_migration import catalog, catalog_grants, catalog_types
+from db_migration import catalog, catalog_described, catalog_grants
+from db_migration.catalog_described import Described
+from db_migration.catalog_texts import plain, view
 from db_migration.context import Context
 from db_migration.following import sequences
 from db_migration.postgres import Connection, rows
 from db_migration.verification import masking
-from db_migration.verification import schema as compare_schema
 
 
 def everything_but_rows(source: Connection, mirror: Connection, context: Context) -> list[str]:
     """Name every difference that is not in a row."""
-    found = definitions(source, mirror)
-    found += rights(source, mirror, context)
-    return found + sequences_behind(source, mirror)
+    return definitions_and_rights(source, mirror, context) + sequences_behind(source, mirror)
+
+
+def definitions_and_rights(source: Connection, mirror: Connection, context: Context) -> list[str]:
+    """Name every difference that is neither in a row nor in a sequence's number."""
+    there, here = catalog_described.read(source), catalog_described.read(mirror)
+    return differences(there, here) + _ownership(mirror, context)
 
 
 def sequences_behind(source: Connection, mirror: Connection) -> list[str]:
@@ -24,44 +31,56 @@ def sequences_behind(source: Connection, mirror: Connection) -> list[str]:
     return sequences.late(catalog.sequences(source), catalog.sequences(mirror))
 
 
-def definitions(source: Connection, mirror: Connection) -> list[str]:
-    """Name every definition that one side lacks or has otherwise."""
-    there, here = catalog.definitions(source), catalog.definitions(mirror)
-    found = [f"table {name}: missing on the mirror" for name in sorted(there.keys() - here.keys())]
-    found += [f"table {name}: only on the mirror" for name in sorted(here.keys() - there.keys())]
-    for name in sorted(there.keys() & here.keys()):
-        found += _lines(f"table {name}: ", there[name], here[name])
-    for read in (catalog_types.types, _sequences, compare_schema.lines):
-        found += _lines("", read(source), read(mirror))
-    found += _views(compare_schema.views(source), compare_schema.views(mirror))
-    lacking = set(compare_schema.extensions(source)) - set(compare_schema.extensions(mirror))
-    return found + _lines("", sorted(lacking), [])
+def differences(there: Described, here: Described) -> list[str]:
+    """Name every definition and right that one side lacks or has otherwise."""
+    tables, copies = there.tables, here.tables
+    found = [f"table {name}: missing on the mirror" for name in sorted(tables.keys() - copies)]
+    found += [f"table {name}: only on the mirror" for name in sorted(copies.keys() - tables)]
+    for name in sorted(tables.keys() & copies.keys()):
+        found += _lines(f"table {name}: ", tables[name], copies[name])
+    found += _lines("", there.others, here.others)
+    found += _views(there.views, here.views)
+    lacking = sorted(set(there.extensions) - set(here.extensions))
+    found += _lines("", [f"extension {name}" for name in lacking], [])
+    return found + _grants(there, here)
 
 
-def _sequences(connection: Connection) -> list[str]:
-    return [line for _, line in catalog.sequence_definitions(connection)]
-
-
-def _views(there: dict[str, str], here: dict[str, str]) -> list[str]:
-    """Name the views of other texts; `catalog_types.types` names those of one side only."""
-    common = sorted(there.keys() & here.keys())
+def _views(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
+    sides = ("missing on the mirror", there, here), ("only on the mirror", here, there)
     return [
-        line
-        for name in common
-        if not compare_schema.same_view(compare_schema.plain(there[name]), here[name])
-        for line in (
-            f"missing on the mirror: {name}: {masking.definition(' '.join(there[name].split()))}",
-            f"only on the mirror: {name}: {masking.definition(' '.join(here[name].split()))}",
-        )
+        f"{where}: {name}: {masking.definition(' '.join(views[name].split()))}"
+        for name in sorted(there.keys() | here.keys())
+        for where, views, others in sides
+        if name in views and (name not in others or view(views[name]) != view(others[name]))
     ]
 
 
-def _lines(where: str, there: list[str], here: list[str]) -> list[str]:
-    one, other = ({compare_schema.plain(line) for line in side} for side in (there, here))
+def _lines(where: str, there: Iterable[str], here: Iterable[str]) -> list[str]:
+    one, other = ({plain(line) for line in side} for side in (there, here))
     said = masking.definition
     missing = [f"{where}missing on the mirror: {said(line)}" for line in sorted(one - other)]
     extra = [f"{where}only on the mirror: {said(line)}" for line in sorted(other - one)]
     return missing + extra
+
+
+def _grants(there: Described, here: Described) -> list[str]:
+    """Name what is granted on one side only; of the source's, what everybody may do.
+
+    The feed's own role reads the source; that grant is ours and is not expected on the mirror.
+    """
+    one, other = (
+        {(grant.name, grant.grantee, grant.privilege) for grant in side.grants}
+        for side in (there, here)
+    )
+    found = [
+        f"table {name}: {privilege} granted to {who} only on the mirror"
+        for name, who, privilege in sorted(other - one)
+    ]
+    return found + [
+        f"table {name}: {privilege} granted to {who} only on the source"
+        for name, who, privilege in sorted(one - other)
+        if who == catalog_grants.PUBLIC
+    ]
 
 
 OWNERS = """
@@ -99,33 +118,16 @@ WHERE {user} AND {own_schema} AND NOT has_schema_privilege({owner}, n.oid, r.nee
 """What the owner may not do with his own."""
 
 
-def rights(source: Connection, mirror: Connection, context: Context) -> list[str]:
-    """Name what does not belong to Airbyte's role, and every grant that the source does not have.
-
-    The feed's own role reads the source; that grant is ours and is not expected on the mirror.
-    """
+def _ownership(mirror: Connection, context: Context) -> list[str]:
+    """Name what does not belong to Airbyte's role, or what that may not use."""
     owner = context.feed.target.owner_role
-    parts = {**catalog_types.CONDITIONS, "owner": sql.Literal(owner)}
+    parts = {**catalog.CONDITIONS, "owner": sql.Literal(owner)}
     found = [
         f"{kind} {name}: belongs to `{who}` on the mirror, not to `{owner}`"
         for kind, name, who in sorted(rows(mirror, sql.SQL(OWNERS).format(**parts)))
         if who != owner
     ]
-    found += [
+    return found + [
         f"{kind} {name}: `{owner}` has no {privilege} on the mirror"
         for kind, name, privilege in sorted(rows(mirror, sql.SQL(WITHOUT).format(**parts)))
     ]
-    there, here = (
-        {(grant.name, grant.grantee, grant.privilege) for grant in catalog_grants.grants(side)}
-        for side in (source, mirror)
-    )
-    found += [
-        f"table {name}: {privilege} granted to {who} only on the mirror"
-        for name, who, privilege in sorted(here - there)
-    ]
-    found += [
-        f"table {name}: {privilege} granted to {who} only on the source"
-        for name, who, privilege in sorted(there - here)
-        if who == catalog_grants.PUBLIC
-    ]
-    return found

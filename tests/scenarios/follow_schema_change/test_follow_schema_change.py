@@ -190,6 +190,45 @@ def test_what_is_no_table_is_made_anew_too(scenario: Scenario) -> None:
     assert done.returncode == 0, done.stdout
 
 
+BESIDE_COLUMNS = (
+    "ALTER DOMAIN short DROP CONSTRAINT short_check; INSERT INTO shortened VALUES ('too long')",
+    "CREATE POLICY all_of_it ON workspace USING (true)",
+    "GRANT SELECT ON workspace TO PUBLIC; ALTER TABLE workspace SET (fillfactor = 70)",
+    "CREATE STATISTICS of_jobs ON scope, status FROM jobs",
+)
+
+
+def test_what_is_no_column_is_made_anew_too(scenario: Scenario) -> None:
+    """Without it the rows of the first one would be refused by the mirror for ever."""
+    ddl(
+        scenario,
+        "CREATE DOMAIN short AS text CHECK (length(VALUE) < 5); "
+        "CREATE TABLE shortened (value short PRIMARY KEY)",
+    )
+    agent = scenario.converge()
+    for number, statement in enumerate(BESIDE_COLUMNS, 2):
+        ddl(scenario, statement)
+        scenario.converge(agent)
+        assert copies(scenario) == number, statement
+    settle(scenario)
+    done = scenario.cli("verify")
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_no_dump_carries_is_one_new_copy_and_not_one_after_the_other(
+    scenario: Scenario,
+) -> None:
+    agent = scenario.converge()
+    ddl(scenario, "ALTER TABLE attempts DISABLE TRIGGER ALL")
+    scenario.converge(agent)
+    settle(scenario)
+    scenario.converge()  # another agent, which has to read all of it again
+    assert copies(scenario) == 2
+    done = scenario.cli("verify")
+    assert done.returncode == 3
+    assert "attempts_job_id_fkey fires never" in done.stdout
+
+
 def test_what_a_session_keeps_for_itself_is_no_change(scenario: Scenario) -> None:
     agent = scenario.converge()
     with psycopg.connect(scenario.source.dsn("airbyte"), autocommit=True) as reporting:

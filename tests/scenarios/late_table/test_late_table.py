@@ -36,6 +36,52 @@ def test_is_taken_in_with_its_rows_and_changes(scenario: Scenario) -> None:
     assert scenario.target.sql(owner, database="airbyte_mirror") == [("airbyte",)]
 
 
+WITH_ALL_THAT_IS_ITS_OWN = """
+CREATE TABLE described (id serial PRIMARY KEY, name text COLLATE "C", gone int, kept int)
+    WITH (fillfactor = 70);
+ALTER TABLE described DROP COLUMN gone;
+CREATE POLICY all_of_it ON described USING (id > 0);
+CREATE RULE nothing AS ON DELETE TO described DO INSTEAD NOTHING;
+ALTER TABLE described DISABLE RULE nothing;
+CREATE TRIGGER same BEFORE UPDATE ON described
+    FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+ALTER TABLE described DISABLE TRIGGER same;
+GRANT SELECT ON described TO PUBLIC;
+GRANT UPDATE (name) ON described TO PUBLIC;
+GRANT USAGE ON SEQUENCE described_id_seq TO PUBLIC;
+INSERT INTO described (name) VALUES ('one');
+"""
+
+
+def copies(scenario: Scenario) -> list[tuple[str]]:
+    query = "SELECT step FROM migration.event WHERE step = 'seed' AND phase = 'started'"
+    return scenario.target.sql(query, database="airbyte_migration")
+
+
+def test_is_taken_in_with_all_that_is_its_own(scenario: Scenario) -> None:
+    agent = scenario.converge()
+    scenario.source.sql(WITH_ALL_THAT_IS_ITS_OWN, database="airbyte")
+    scenario.converge(agent)
+    scenario.assert_equal()
+    assert len(copies(scenario)) == 1, "the whole copy was made anew for one table"
+    done = scenario.cli("verify")
+    assert done.returncode == 0, done.stdout
+
+
+def test_with_statistics_is_a_new_copy(scenario: Scenario) -> None:
+    """The dump of a single table has none of them."""
+    agent = scenario.converge()
+    scenario.source.sql(
+        "CREATE TABLE counted (a int PRIMARY KEY, b int); "
+        "CREATE STATISTICS of_both ON a, b FROM counted",
+        database="airbyte",
+    )
+    scenario.converge(agent)
+    assert len(copies(scenario)) == 2
+    done = scenario.cli("verify")
+    assert done.returncode == 0, done.stdout
+
+
 def test_table_without_a_key_is_never_published_without_an_identity(scenario: Scenario) -> None:
     agent = scenario.converge()
     scenario.source.sql(

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from db_migration.errors import BlockedError
+from db_migration.postgres import rows, run
 from db_migration.seeding import dump, seed
 from tests.support import timeouts
 from tests.support.fix_postgres import wait_for
@@ -43,6 +44,25 @@ def test_a_server_before_17_is_told_nothing_that_it_does_not_know(prepared: Scen
         script = dump.definitions(prepared.context().reader, section)
         assert "SET statement_timeout = 0;\n" in script
         assert "SET transaction_timeout" not in script
+
+
+PRINTED = """
+CREATE VIEW seen AS SELECT id FROM jobs;
+CREATE RULE also AS ON DELETE TO workspace DO ALSO DELETE FROM attempts;
+"""
+HELD = """
+SELECT relation::regclass::text FROM pg_locks
+WHERE pid = pg_backend_pid() AND relation >= 16384 AND database = (
+    SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def test_what_a_view_reads_is_not_locked_for_as_long_as_the_seed(prepared: Scenario) -> None:
+    prepared.source.sql(PRINTED, database="airbyte")
+    with prepared.context().reader.connect() as source:
+        run(source, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        seed.read_plan(source, seed.Start("0/0", ""))
+        assert rows(source, HELD) == []
 
 
 def test_a_table_that_prod_alters_is_waited_for_without_holding_the_others(

@@ -9,7 +9,6 @@ import pytest
 from db_migration.catalog import Column, Table
 from db_migration.verification import hashing, masking
 from db_migration.verification import rows as verify_rows
-from db_migration.verification import schema as compare_schema
 from db_migration.verification.rows import Row, Shape
 
 JOBS = Table("public", 'odd"name', "d", True, True, 0)
@@ -54,35 +53,6 @@ def test_a_type_of_theirs_is_hashed_by_its_text_whatever_its_name(
 ) -> None:
     text = hashing.row_hash([Column("a", type_, base)]).as_string()
     assert ('"a"::text' in text) is by_text
-
-
-WITH_NAMES = ' SELECT t.id,\n    t.b AS "x.y"\n   FROM s.t\n  WHERE (t.a > 1.5);'
-
-
-@pytest.mark.parametrize(
-    ("other", "same"),
-    [
-        (WITH_NAMES, True),
-        (' SELECT id, b AS "x.y"\n FROM s.t\n WHERE (a > 1.5);', True),
-        (' SELECT id, b AS "x.y" FROM s.t WHERE (a > 2.5);', False),
-        (' SELECT id, b AS "y" FROM s.t WHERE (a > 1.5);', False),
-        (' SELECT id, b AS "x.y" FROM r.t WHERE (a > 1.5);', False),
-        (' SELECT id, b AS "x.y" FROM s.t WHERE (a > 1.5) LIMIT 1;', False),
-        (' SELECT u.id, t.b AS "x.y" FROM s.t WHERE (t.a > 1.5);', False),
-        ("", False),
-    ],
-)
-def test_views_are_the_same_but_for_one_name_before_columns(other: str, same: bool) -> None:
-    assert compare_schema.same_view(WITH_NAMES, other) is same
-    assert compare_schema.same_view(other, WITH_NAMES) is same
-
-
-def test_a_list_of_varchar_is_the_same_however_it_is_cast() -> None:
-    items = "'a'::character varying", "'b''('::character varying", "NULL::character varying"
-    older = f"CHECK (((v)::text = ANY ((ARRAY[{', '.join(items)}])::text[])))"
-    casts = ", ".join(f"({item})::text" for item in items)
-    newer = f"CHECK (((v)::text = ANY (ARRAY[{casts}])))"
-    assert compare_schema.plain(older) == compare_schema.plain(newer) == newer
 
 
 @pytest.mark.parametrize(
