@@ -39,8 +39,9 @@ def verify_command(
     passed the source's LSN of the first reading, and only what persists is a difference. Values
     that may be secrets are masked.
 
-    Exit code 0: equal. 3: something differs, --exact gave up, or there is nothing to compare. A
-    feed that is not live is named and left out.
+    Exit code 0: equal. 3: something differs, the verification gave up, or there is nothing to
+    compare. A feed that is not live is named and left out; in snapshot mode the mirror is held
+    against its snapshot, and --exact gives up.
     """
     with reported(as_json):
         loaded = configuration.load(config)
@@ -57,7 +58,7 @@ def verify_command(
             report.print_json({"deployment": loaded.deployment, "feeds": results})
         else:
             report.print_results(results)
-        _raise_for(sum(len(result.get("differences", ())) for result in results))
+        _raise_for([result for result in results if result.get("differences")])
 
 
 def _verified(context: Context, exact: bool, rows: int) -> dict[str, Any]:
@@ -104,11 +105,17 @@ def _refuse_without_copy(context: Context, journal: Journal) -> None:
         )
 
 
-def _raise_for(count: int) -> None:
-    if count:
+NEW_COPY = "then drop the feed's subscription there, and the agent makes a new copy"
+NEXT_COPY = "the next copy puts the mirror right"
+
+
+def _raise_for(different: list[dict[str, Any]]) -> None:
+    if different:
+        count = sum(len(result["differences"]) for result in different)
+        kept = [result["strength"] == verify.Strength.SNAPSHOT for result in different]
+        ways = [NEW_COPY] * (not all(kept)) + [NEXT_COPY] * any(kept)
         raise DifferenceFoundError(
             found=f"{count} difference(s) between source and mirror, named above",
             needed="none",
-            way_out="find who writes to the mirror; then drop the feed's subscription there, "
-            "and the agent makes a new copy",
+            way_out=f"find who writes to the mirror; {'; in snapshot mode '.join(ways)}",
         )
