@@ -126,7 +126,7 @@ def history_command(
     config: ConfigPath = DEFAULT,
     feed: Annotated[
         list[str] | None,
-        typer.Option(help="Of this only (repeatable): a feed, `cut-over`, `failover`, `rebuild`."),
+        typer.Option(help=f"Of this only (repeatable): a feed, {', '.join(CHANGES)}."),
     ] = None,
     last: Annotated[int, typer.Option(min=1, help="So many lines of each.")] = 20,
     as_json: AsJson = False,
