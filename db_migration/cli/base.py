@@ -99,8 +99,12 @@ def _in_three_parts(as_json: bool) -> Iterator[None]:
         say_error(said)
         if as_json and not isinstance(error, DeadlinePassedError | DifferenceFoundError):
             report.print_json({"error": said})
-        code = error.exit_code if isinstance(error, MigrationError) else ExitCode.UNEXPECTED
-        raise typer.Exit(code) from None
+        raise typer.Exit(exit_code(error)) from None
+
+
+def exit_code(error: Exception) -> ExitCode:
+    """Return the exit code of a verb that ends with this error."""
+    return error.exit_code if isinstance(error, MigrationError) else ExitCode.UNEXPECTED
 
 
 def say_error(said: dict[str, str]) -> None:
