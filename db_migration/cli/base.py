@@ -14,6 +14,7 @@ import psycopg
 import typer
 from rich.console import Console
 from typer.core import TyperCommand
+from typer.exceptions import TyperException
 
 from db_migration import config as configuration
 from db_migration import log
@@ -44,8 +45,16 @@ def finite(number: float | None) -> float | None:
     return number
 
 
+def only_one(**given: object) -> None:
+    """Refuse options that ask for different things: one of them would be done, unsaid which."""
+    if sum(map(bool, given.values())) > 1:
+        *names, last = (f"--{name.replace('_', '-')}" for name in given)
+        msg = f"give one of {', '.join(names)} and {last}"
+        raise typer.BadParameter(msg)
+
+
 class Verb(TyperCommand):
-    """One verb; with --json it says also as JSON what is wrong with its options."""
+    """One verb; with --json it says also as JSON what is wrong with the command line."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's own
         """Read the command line."""
@@ -59,7 +68,7 @@ def usage_reported(as_json: bool) -> Iterator[None]:
     """Say in three parts what is wrong with the command line; Typer says it on stderr."""
     try:
         yield
-    except typer.BadParameter as error:
+    except TyperException as error:
         if as_json:
             said = {
                 "found": error.format_message(),
@@ -90,8 +99,12 @@ def _in_three_parts(as_json: bool) -> Iterator[None]:
         say_error(said)
         if as_json and not isinstance(error, DeadlinePassedError | DifferenceFoundError):
             report.print_json({"error": said})
-        code = error.exit_code if isinstance(error, MigrationError) else ExitCode.UNEXPECTED
-        raise typer.Exit(code) from None
+        raise typer.Exit(exit_code(error)) from None
+
+
+def exit_code(error: Exception) -> ExitCode:
+    """Return the exit code of a verb that ends with this error."""
+    return error.exit_code if isinstance(error, MigrationError) else ExitCode.UNEXPECTED
 
 
 def say_error(said: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from db_migration import config as configuration
 from db_migration.airbytes import connections
-from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, only_one, reported
 from db_migration.cli.options import Drain, DrainSeconds, DryRun, with_drain
 from db_migration.config import InstanceConfig
 from db_migration.context import over_ssh
@@ -39,9 +39,6 @@ def cutover_command(  # noqa: PLR0913 - each is an option
     Runs beside core-worker-01. Until the new side has taken a write, any failure puts compose back;
     run it again to go on with one that was interrupted.
     """
-    if sum((hold, abort, leave, dry_run)) > 1:
-        msg = "give one of --hold, --abort, --leave and --dry-run"
-        raise typer.BadParameter(msg)
     mode = cutover.Mode.GO
     for asked, other in (
         (hold, cutover.Mode.HOLD),
@@ -51,6 +48,7 @@ def cutover_command(  # noqa: PLR0913 - each is an option
     ):
         mode = other if asked else mode
     with reported(as_json):
+        only_one(hold=hold, abort=abort, leave=leave, dry_run=dry_run)
         say = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
         means = cutover.Means(host=_host, prove=connections.touch_and_prove, say=say.print)
         loaded = with_drain(configuration.load(config), drain, drain_seconds)

@@ -50,6 +50,11 @@ def failover_command(
     """
     with reported(as_json):
         loaded, down = configuration.load(config), frozenset(host_is_down or ())
+        hosts = {instance.host for instance in loaded.instances}
+        if unknown := sorted(down - hosts):
+            known = ", ".join(sorted(hosts)) or "no host, for none is configured"
+            msg = f"--host-is-down must name one of {known}, got {', '.join(unknown)}"
+            raise typer.BadParameter(msg)
         run = Failover(loaded, down=down, longest_sync=longest_sync)
         _carry_out(run, dry_run=dry_run, as_json=as_json)
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from db_migration import config as configuration
-from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, only_one, reported
 from db_migration.config import Config
 from db_migration.errors import DifferenceFoundError, MigrationError
 from db_migration.rehearsal import history as rehearse_history
@@ -39,6 +39,7 @@ def rehearse_command(
     replica could not take over, or a rehearsal must not be held now.
     """
     with reported(as_json):
+        only_one(dry_run=dry_run, history=history)
         loaded = configuration.load(config)
         found: dict[str, Any]
         if history:

@@ -15,6 +15,7 @@ from db_migration.cli.base import (
     AsJson,
     ConfigPath,
     finite,
+    only_one,
     reported,
     stop_by_signal,
 )
@@ -36,8 +37,8 @@ def status_command(  # noqa: PLR0913 - each is an option
     config: ConfigPath = DEFAULT,
     as_json: AsJson = False,
     wait: Annotated[
-        str, typer.Option(help="Wait until all feeds are: following,verified,working.")
-    ] = "",
+        str | None, typer.Option(help="Wait until all feeds are: following,verified,working.")
+    ] = None,
     deadline: Annotated[
         float,
         typer.Option(
@@ -56,11 +57,8 @@ def status_command(  # noqa: PLR0913 - each is an option
     keys. Exit code 4: what --wait asked for was not reached.
     """
     with reported(as_json):
-        loaded = configuration.load(config)
-        goals = [goal for goal in wait.split(",") if goal]
-        if unknown := sorted(set(goals) - set(status.GOALS)):
-            msg = f"--wait must name some of {', '.join(status.GOALS)}, got {', '.join(unknown)}"
-            raise typer.BadParameter(msg)
+        only_one(watch=watch, wait=wait is not None)
+        loaded, goals = configuration.load(config), _goals(wait)
         if watch:
             _watch(loaded, every, as_json=as_json)
             return
@@ -76,6 +74,15 @@ def status_command(  # noqa: PLR0913 - each is an option
                 needed=f"every feed {', '.join(goals)}",
                 way_out="read `next` and `error` above; wait longer with `--deadline`",
             )
+
+
+def _goals(wait: str | None) -> list[str]:
+    """Return what is to be waited for; of nothing at all everybody would say at once: reached."""
+    goals = wait.split(",") if wait is not None else []
+    if unknown := sorted(set(goals) - set(status.GOALS)):
+        msg = f"--wait must name some of {', '.join(status.GOALS)}, got `{', '.join(unknown)}`"
+        raise typer.BadParameter(msg)
+    return goals
 
 
 def _watch(config: Config, every: float, *, as_json: bool) -> None:
@@ -119,7 +126,7 @@ def history_command(
     config: ConfigPath = DEFAULT,
     feed: Annotated[
         list[str] | None,
-        typer.Option(help="Of this only (repeatable): a feed, `cut-over`, `failover`, `rebuild`."),
+        typer.Option(help=f"Of this only (repeatable): a feed, {', '.join(CHANGES)}."),
     ] = None,
     last: Annotated[int, typer.Option(min=1, help="So many lines of each.")] = 20,
     as_json: AsJson = False,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import psycopg
 import typer
 
 from db_migration import config as configuration
-from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, exit_code, reported, say_error
 from db_migration.config import Config
 from db_migration.context import Context, context_of
-from db_migration.errors import BlockedError, DifferenceFoundError
+from db_migration.errors import BlockedError, DifferenceFoundError, MigrationError
 from db_migration.following import marks
 from db_migration.following.release import RELEASED
 from db_migration.journal import Journal
+from db_migration.reporting.error_text import of_verb
 from db_migration.sides import epoch
 from db_migration.verification import report, verify
 
@@ -35,29 +37,38 @@ def verify_command(
 ) -> None:
     """Compare source and mirror now: definitions, rights, sequences, every value of every row.
 
-    Without --exact no lock is taken: rows that look different are read again once the mirror has
-    passed the source's LSN of the first reading, and only what persists is a difference. Values
-    that may be secrets are masked.
+    Without --exact no lock but a reader's is taken: rows that look different are read again once
+    the mirror has passed the source's LSN of the first reading, and only what persists is a
+    difference. Values that may be secrets are masked.
 
-    Exit code 0: equal. 3: something differs, --exact gave up, or there is nothing to compare. A
-    feed that is not live is named and left out.
+    Exit code 0: equal. 3: something differs, the verification gave up, or there is nothing to
+    compare. A feed that is not live is named and left out; in snapshot mode the mirror is held
+    against its snapshot, and --exact gives up.
     """
     with reported(as_json):
         loaded = configuration.load(config)
         live = epoch.live_feeds(loaded)
-        results = [
-            _verified(context_of(loaded, feed), exact, rows)
-            if feed in live
-            else {"name": feed.name, "skipped": _why_not(loaded)}
-            for feed in loaded.feeds
-        ]
+        failed: list[Exception] = []
+        results: list[dict[str, Any]] = []
+        for feed in loaded.feeds:
+            if feed not in live:
+                results.append({"name": feed.name, "skipped": _why_not(loaded)})
+                continue
+            try:
+                results.append(_verified(context_of(loaded, feed), exact, rows))
+            except (MigrationError, psycopg.Error) as error:
+                if len(live) == 1:
+                    raise
+                # What the others are is said all the same: they have been hashed for it.
+                failed.append(error)
+                results.append({"name": feed.name, "error": of_verb(error)})
         if not live:
             raise _nothing(results)
         if as_json:
             report.print_json({"deployment": loaded.deployment, "feeds": results})
         else:
             report.print_results(results)
-        _raise_for(sum(len(result.get("differences", ())) for result in results))
+        _raise_for([result for result in results if result.get("differences")], failed)
 
 
 def _verified(context: Context, exact: bool, rows: int) -> dict[str, Any]:
@@ -104,11 +115,21 @@ def _refuse_without_copy(context: Context, journal: Journal) -> None:
         )
 
 
-def _raise_for(count: int) -> None:
-    if count:
+NEW_COPY = "then drop the feed's subscription there, and the agent makes a new copy"
+NEXT_COPY = "the next copy puts the mirror right"
+
+
+def _raise_for(different: list[dict[str, Any]], failed: list[Exception]) -> None:
+    for error in failed:
+        say_error(of_verb(error))
+    if failed and not different:
+        raise typer.Exit(max(map(exit_code, failed)))
+    if different:
+        count = sum(len(result["differences"]) for result in different)
+        kept = [result["strength"] == verify.Strength.SNAPSHOT for result in different]
+        ways = [NEW_COPY] * (not all(kept)) + [NEXT_COPY] * any(kept)
         raise DifferenceFoundError(
             found=f"{count} difference(s) between source and mirror, named above",
             needed="none",
-            way_out="find who writes to the mirror; then drop the feed's subscription there, "
-            "and the agent makes a new copy",
+            way_out=f"find who writes to the mirror; {'; in snapshot mode '.join(ways)}",
         )

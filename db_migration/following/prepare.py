@@ -36,6 +36,9 @@ SOURCE_STEPS = frozenset(
 )
 """What `prepare` may do: the source, and nothing else."""
 
+REPLICATION_BY_ITS_LIKE = 160000
+"""From this version on, who may replicate may give that right; before, superusers alone."""
+
 RESTART_DEADLINE_SECONDS = 120
 RELOAD_DEADLINE_SECONDS = 10
 RESTART_SOURCE = "restart_source"
@@ -67,7 +70,10 @@ def create_role(context: Context) -> None:
         # What could not enter then can not now: it would be changed on prod again and again.
         said = _refusal(context) if observe_source.complete(context, connection, mode) else None
         if said is None or "password authentication failed" in said:
-            _complete_role(context, connection, mode)
+            try:
+                _complete_role(context, connection, mode)
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise _may_not(context, connection, mode, error) from None
             said = _refusal(context)
     if said is not None:
         raise BlockedError(
@@ -77,6 +83,23 @@ def create_role(context: Context) -> None:
             way_out="do away with what the server names (pg_hba.conf, CONNECTION LIMIT, VALID "
             "UNTIL); this is tried again by itself",
         )
+
+
+def _may_not(
+    context: Context, connection: Connection, mode: Mode, error: psycopg.Error
+) -> BlockedError:
+    """Say what an owner needs; whose role may replicate is a superuser's affair up to 15."""
+    owner, right = context.owner.login.user, "CREATEROLE"
+    if mode is Mode.LOGICAL:
+        old = connection.info.server_version < REPLICATION_BY_ITS_LIKE
+        right = "SUPERUSER" if old else "CREATEROLE REPLICATION"
+    return BlockedError(
+        found=f"`{owner}` can not make role `{context.reader.login.user}` fit for the feed: "
+        f"{error.diag.message_primary}",
+        needed=f"an owner of every table with {right}",
+        way_out=f"ALTER ROLE {owner} {right}, as a superuser, or name another `source.owner`; this "
+        "is tried again by itself",
+    )
 
 
 def _complete_role(context: Context, connection: Connection, mode: Mode) -> None:

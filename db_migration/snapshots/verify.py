@@ -14,6 +14,7 @@ import psycopg
 from db_migration import catalog
 from db_migration.agent.state import Mark
 from db_migration.context import Context
+from db_migration.errors import BlockedError
 from db_migration.following import marks
 from db_migration.postgres import Connection
 from db_migration.snapshots import source as snapshot_source
@@ -29,12 +30,25 @@ class Held:
     differences: list[str]
 
 
-def of_mirror(context: Context) -> Held | None:
-    """Compare the mirror with its snapshot; None for a mirror that follows."""
+def of_mirror(context: Context, *, exact: bool = False) -> Held | None:
+    """Compare the mirror with its snapshot; None for a mirror that follows.
+
+    Raises BlockedError for the exact strength: equal to its snapshot would be read as equal to the
+    source, and a move begun on that loses what was written since.
+    """
     with context.control.connect() as connection:
         mark = marks.mirror_mark(marks.of_database(connection, context.feed.target.database))
     if mark is None or mark.snapshot is None:
         return None
+    if exact:
+        raise BlockedError(
+            found=f"the mirror shows the source as of {mark.snapshot.taken_at} and follows nothing "
+            "(snapshot mode)",
+            needed="a mirror that follows, to compare both sides at one LSN",
+            way_out="`verify` without `--exact` holds it against its snapshot; to have the "
+            "source's last rows, stop its writers and wait for a copy that was begun after that "
+            "(`snapshot.taken_at` in `db-migration status --json`)",
+        )
     with context.mirror.connect() as mirror:
         tables = {table.full_name: table for table in catalog.tables(mirror)}
         found = {name: _sum(mirror, table) for name, table in tables.items()}

@@ -150,7 +150,7 @@ def _pause(ready: _Attempts) -> Pause:
         found=f"no moment of {PAUSE_MS} ms in {len(WAITS_MS)} attempts: {reason}",
         needed="a moment in which all tables can be locked at once without making prod wait",
         way_out="repeat when the source is quieter or that transaction has ended; `verify` without "
-        "`--exact` takes no lock",
+        "`--exact` takes a reader's locks only",
     )
 
 
@@ -162,7 +162,7 @@ def _refuse_long(ready: _Attempts, reason: str = "") -> None:
             + (f": {reason}" if reason else ""),
             needed=f"attempts of less than {PAUSE_MS} ms",
             way_out="repeat when this host and the source's are quieter; `verify` without "
-            "`--exact` takes no lock",
+            "`--exact` takes a reader's locks only",
         )
 
 

@@ -63,7 +63,8 @@ def print_results(results: list[dict[str, Any]]) -> None:
     """
     out = Console(markup=False, highlight=False)
     for result in results:
-        if why := result.get("skipped"):
+        if "equal" not in result:
+            why = result.get("skipped") or f"not compared: {result['error']['found']}"
             out.print(f"{result['name']}: {why}", soft_wrap=True)
             continue
         word = "equal" if result["equal"] else "DIFFERENT"

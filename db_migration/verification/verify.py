@@ -96,7 +96,7 @@ def verify_and_record(
     context: Context, journal: Journal, *, exact: bool = False, named: int = NAMED_ROWS
 ) -> dict[str, Any]:
     """Verify, and keep the result and a line of it; values of rows are returned, not kept."""
-    if (held := snapshot_verify.of_mirror(context)) is not None:
+    if (held := snapshot_verify.of_mirror(context, exact=exact)) is not None:
         result = Result(Strength.SNAPSHOT, held.tables, held.rows, held.bytes, held.bytes)
         result.differences += held.differences
     else:

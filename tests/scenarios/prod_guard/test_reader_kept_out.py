@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.support.scenario import Scenario
 
 ROLE = "airbyte_migration"
@@ -37,4 +39,14 @@ def test_who_keeps_it_out_is_said_and_prod_is_not_changed_again(scenario: Scenar
     assert scenario.source.sql(version) == changed
 
     scenario.source.sql(f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
+    assert scenario.cli("prepare").returncode == 0
+
+
+def test_an_owner_who_may_not_make_it_is_told_which_right_he_needs(scenario: Scenario) -> None:
+    scenario.owned_by("app", "CREATEROLE")
+    refused = scenario.cli("prepare")
+    assert refused.returncode == 3
+    way_out = re.search(r"ALTER ROLE app \w+", refused.stderr)
+    assert way_out
+    scenario.source.sql(way_out[0])
     assert scenario.cli("prepare").returncode == 0

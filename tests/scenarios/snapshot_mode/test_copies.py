@@ -217,6 +217,8 @@ def test_a_mirror_that_somebody_wrote_to_is_found_and_put_right(snapshots: Snaps
     found = snapshots.scenario.cli("verify", "--json")
     assert found.returncode == 3
     assert "table public.connection" in found.stdout
+    assert "the next copy puts the mirror right" in found.stderr
+    assert "subscription" not in found.stderr  # there is none to drop
     snapshots.mirror("DROP INDEX jobs_scope")
     while snapshots.mirror("SELECT FROM connection WHERE name = 'mine'") or not snapshots.mirror(
         "SELECT to_regclass('jobs_scope') WHERE to_regclass('jobs_scope') IS NOT NULL"

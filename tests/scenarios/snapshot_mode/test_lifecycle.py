@@ -116,3 +116,16 @@ def test_owner_that_is_no_superuser(pg13: PgServer, pg17: PgServer, tmp_path: Pa
     agent = scenario.agent()
     assert Snapshots(scenario, agent).copy()["tables"] > 0
     snapshots.assert_equal()
+
+
+def test_an_exact_verification_does_not_pass_off_a_snapshot_as_the_source(
+    snapshots: Snapshots,
+) -> None:
+    snapshots.copy()
+    snapshots.prod("INSERT INTO jobs (scope, status) VALUES ('last', 'pending')")
+    assert snapshots.scenario.cli("verify").returncode == 0
+    refused = snapshots.scenario.cli("verify", "--exact", "--json")
+    assert refused.returncode == 3
+    error = json.loads(refused.stdout)["error"]
+    assert "snapshot mode" in error["found"]
+    assert "`snapshot.taken_at`" in error["way_out"]

@@ -24,6 +24,15 @@ WRONG = {
     "a sync that is no number": ("failover", "--longest-sync", "nan"),
     "a mirror waited for without end": ("rebuild", "--deadline", "inf"),
     "no rows": ("verify", "--rows", "-1"),
+    "an option that there is not": ("verify", "--exactly"),
+    "an option without its value": ("verify", "--rows"),
+    "a word too many": ("prepare", "now"),
+    "two things at once": ("cutover", "--hold", "--abort"),
+    "steps and the past at once": ("rehearse", "--dry-run", "--history"),
+    "a look without end that waits": ("status", "--watch", "--wait", "following"),
+    "nothing to wait for": ("status", "--wait", ""),
+    "no goal between commas": ("status", "--wait", "following,,verified"),
+    "a host that there is not": ("failover", "--host-is-down", "nosuch"),
 }
 
 

@@ -13,6 +13,7 @@ from db_migration import config as configuration
 from db_migration.cli import verify as verb
 from db_migration.cli.app import app
 from db_migration.context import Context
+from db_migration.errors import UnreachableError
 from db_migration.sides import epoch
 from db_migration.verification.verify import Result
 
@@ -89,3 +90,24 @@ def test_nothing_that_could_be_compared_is_exit_code_3(
 )
 def test_result_in_words(differences: list[str], said: str) -> None:
     assert Result(tables=72, differences=differences).in_words() == said
+
+
+def test_feed_that_fails_does_not_hide_what_the_others_are(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one_silent(context: Context, exact: bool, rows: int) -> dict[str, Any]:
+        del exact, rows
+        if context.feed.source.name == "home":
+            raise UnreachableError(found="home is dark", needed="light", way_out="look")
+        return {"name": context.feed.name, **Result().with_values()}
+
+    monkeypatch.setattr(epoch, "live_feeds", lambda config: config.feeds)
+    monkeypatch.setattr(verb, "_verified", one_silent)
+    found = CliRunner().invoke(app, ["verify", "--json", "--config", str(path)])
+    silent, other = json.loads(found.stdout)["feeds"]
+    assert (found.exit_code, silent["error"]["found"]) == (1, "home is dark")
+    assert (other["name"], other["equal"]) == ("away-to-here", True)
+    plain = CliRunner().invoke(app, ["verify", "--config", str(path)])
+    assert "home-to-here: not compared: home is dark" in plain.stdout
+    assert "away-to-here: equal" in plain.stdout
+    assert "hint: look" in plain.stderr
