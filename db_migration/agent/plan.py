@@ -176,7 +176,8 @@ def _prepare(seen: Observed) -> Decision | None:
         raise BlockedError(
             found="the mirror database is not there",
             needed="a mirror database, empty, owned by the feed's role",
-            way_out="run `pulumi up`, which declares it (by hand: db_migration/target_setup.sql)",
+            way_out="run `pulumi up`, which declares it; by hand: CREATE DATABASE ... OWNER the "
+            "feed's role, and REVOKE ALL ON DATABASE ... FROM PUBLIC",
         )
     _refuse_foreign(target.mirror)
     _refuse_released(source, seen.intent)
@@ -241,21 +242,25 @@ def _wal_level(source: Source, policy: Policy) -> Decision | None:
             return None
         why = "with `wal_level` reset and a slot of ours the source would not start again"
         return Decision(Step.SET_WAL_LEVEL, why)
-    if source.wal_level_fixed or not policy.allow_source_restart:
-        why = (
-            "set on its command line"
-            if source.wal_level_fixed
-            else "`allow_source_restart` is false"
+    if source.wal_level_fixed:
+        raise _not_logical(source, "set on its command line", "change it there and restart it")
+    if not policy.allow_source_restart:
+        way_out = (
+            "set it by ALTER SYSTEM and restart it yourself, or have prod's database restarted "
         )
-        raise BlockedError(
-            found=f"the source runs with `wal_level = {source.wal_level}`, {why}",
-            needed="`wal_level = logical` on the source",
-            way_out="set `allow_source_restart: true` and prod's database is restarted once, or "
-            "set it yourself and restart; `mode: snapshot` needs no restart",
-        )
+        way_out += "once: `allow_source_restart: true` with `source.host_control`"
+        raise _not_logical(source, "and may not be restarted by us", way_out)
     if source.wal_level_configured != "logical":
         return Decision(Step.SET_WAL_LEVEL, f"`wal_level` is `{source.wal_level}`")
     return Decision(Step.RESTART_SOURCE, "`wal_level = logical` is set and waits for a restart")
+
+
+def _not_logical(source: Source, why: str, way_out: str) -> BlockedError:
+    return BlockedError(
+        found=f"the source runs with `wal_level = {source.wal_level}`, {why}",
+        needed="`wal_level = logical` on the source",
+        way_out=f"{way_out}; `mode: snapshot` needs no restart",
+    )
 
 
 def _resumable(database: Database, source: Source) -> bool:
