@@ -96,12 +96,13 @@ def _primary(facts: SourceFacts) -> Check:
 def _wal_level(facts: SourceFacts, permitted: Allowed) -> Check:
     logical = facts.wal_level == "logical"
     result, more = judged(logical), ""
+    way_out = "set `allow_source_restart: true` and `source.host_control`"
     if permitted.mode is Mode.SNAPSHOT:
         result, more = Result.NOT_APPLICABLE, "; snapshot mode reads no log"
     elif not logical and permitted.restart and not facts.wal_level_fixed:
         result, more = Result.PASS, "; one restart is allowed"
     elif not logical and facts.wal_level_fixed:
-        more = ", set on the server's command line"
+        more, way_out = ", set on the server's command line", "change it there and restart it"
     return Check(
         id="source.wal_level",
         title="The source writes a log that can be followed",
@@ -109,8 +110,7 @@ def _wal_level(facts: SourceFacts, permitted: Allowed) -> Check:
         found=f"{facts.wal_level}{more}",
         needed="`logical`, or leave to restart prod's database once",
         why="changes can only be followed from a log that holds them",
-        way_out="set `allow_source_restart: true` and `source.host_control`; or `mode: snapshot`, "
-        "which needs no restart",
+        way_out=f"{way_out}; or `mode: snapshot`, which needs no restart",
     )
 
 

@@ -170,6 +170,7 @@ def test_a_restart_does_not_help_against_the_command_line() -> None:
     )
     assert check.result is Result.FAIL
     assert "command line" in check.found
+    assert "allow_source_restart" not in check.way_out
 
 
 @pytest.mark.parametrize(
