@@ -153,7 +153,7 @@ def shapes(connection: Connection, tables: list[Table]) -> list[Shape]:
     return found
 
 
-def suspects(sides: Sides, of: Shape, keep: int = KEPT_NAMES) -> tuple[list[str], int]:
+def suspects(sides: Sides, of: Shape, keep: int) -> tuple[list[str], int]:
     """Return the names of the rows that differ at a look at either side, and how many there are.
 
     At most `keep` names are kept; both sides are read side by side in the order of the names, so
