@@ -20,6 +20,7 @@ from db_migration.context import Context
 from db_migration.errors import MigrationError
 from db_migration.postgres import Connection, Endpoint
 from db_migration.preflight import airbyte_side as preflight_airbyte
+from db_migration.preflight import definitions as preflight_definitions
 from db_migration.preflight import facts as preflight_facts
 from db_migration.preflight import names as preflight_names
 from db_migration.preflight import source as preflight_source
@@ -128,6 +129,7 @@ def read_source(context: Context, connection: Connection) -> SourceFacts:
         clock=preflight_facts.clock(connection),
         locale=preflight_facts.locale(connection),
         keyless=_keyless(connection),
+        search_path=preflight_definitions.needing_a_path(connection),
         **preflight_facts.only_known(SourceFacts, found),
     )
 

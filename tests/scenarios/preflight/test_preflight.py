@@ -39,6 +39,18 @@ TROUBLE = {
     ),
     "source.key_generated": (Result.FAIL, "1: public.key_made.b"),
     "source.generated": (Result.PASS, "public.computed.twice"),
+    "source.superusers": (
+        Result.FAIL,
+        "4: foreign-data wrapper nowhere, function public.noisy(), function "
+        "public.unsafe(integer), operator family public.ours for access method btree",
+    ),
+    "source.search_path": (
+        Result.FAIL,
+        "4: public.pathless: column lower (function helper(text) does not exist), public.pathless: "
+        "column path (function helper(text) does not exist), public.pathless: constraint worded "
+        "(function helper(text) does not exist), public.pathless: index pathless_word",
+    ),
+    "source.checks": (Result.WARNING, "1: public.pathless.asking"),
     "source.event_triggers": (Result.WARNING, "1: noted"),
     "source.replica_triggers": (
         Result.WARNING,
@@ -51,7 +63,7 @@ TROUBLE = {
     ),
     "source.identities": (
         Result.PASS,
-        "2 table(s) without a key: public.blurred, public.stream_reset",
+        "3 table(s) without a key: public.blurred, public.pathless, public.stream_reset",
     ),
     "source.wal_headroom": (Result.WARNING, "not readable"),
     "target.disk": (Result.WARNING, "not readable"),
