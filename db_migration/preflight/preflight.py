@@ -69,12 +69,19 @@ def _examine(context: Context) -> Iterator[Check]:
     if source is not None:
         with context.owner.connect() as connection:
             yield from preflight_names.source(context, connection)
-            airbyte = preflight_airbyte.read(connection)
-            compose = context.config.server(context.feed.source.name) is None
-            yield from preflight_airbyte.checks(
-                airbyte, compose=compose, accepted=context.config.accepted_versions
-            )
-            yield from preflight_travel.checks(preflight_travel.read(connection))
+            yield from _of_airbyte(context, connection)
+
+
+def _of_airbyte(context: Context, connection: Connection) -> Iterator[Check]:
+    """Judge the Airbyte; nothing of a database of anybody's that no Airbyte is to run on."""
+    config, airbyte = context.config, preflight_airbyte.read(connection)
+    if airbyte.version is None and not config.here:
+        yield preflight_airbyte.none_there()
+        return
+    compose = config.server(context.feed.source.name) is None
+    accepted = config.accepted_versions
+    yield from preflight_airbyte.checks(airbyte, compose=compose, accepted=accepted)
+    yield from preflight_travel.checks(preflight_travel.read(connection))
 
 
 def _ask(

@@ -113,6 +113,19 @@ def test_everything_amiss_is_named_and_listed_by_connection(scenario: Scenario) 
         assert "planted" not in text
 
 
+def test_a_database_of_anybodys_needs_no_airbyte(scenario: Scenario) -> None:
+    scenario.source.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public", database="airbyte")
+    scenario.source.sql(
+        'SELECT lo_unlink(oid) FROM pg_largeobject_metadata; DROP SCHEMA dotted, "dotted.by" '
+        "CASCADE; DROP FOREIGN DATA WRAPPER nowhere CASCADE; CREATE TABLE kept (id int)",
+        database="airbyte",
+    )
+    assert scenario.cli("preflight").returncode == 5
+    assert checked(scenario)["airbyte.version"].result is Result.NOT_APPLICABLE
+    scenario.settings["here"] = "core-worker-01"
+    assert checked(scenario)["airbyte.version"].result is Result.FAIL
+
+
 def affected(check: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     keys = ("connection_id", "connection", "what", "where")
     return [tuple(line[key] for key in keys) for line in check["affected"]]
