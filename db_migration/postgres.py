@@ -48,11 +48,22 @@ PINNED = {
     "extra_float_digits": "3",
     "bytea_output": "hex",
     "search_path": "pg_catalog",
+    "standard_conforming_strings": "on",
     "quote_all_identifiers": "off",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    "default_transaction_read_only": "off",
+    "default_transaction_deferrable": "off",
+    "default_transaction_isolation": r"read\ committed",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "0",
     "statement_timeout": "0",
 }
+
+
+def options() -> str:
+    """Return the pinned settings for libpq: stronger than ALTER DATABASE and ALTER ROLE ... SET."""
+    return " ".join(f"-c {name}={value}" for name, value in PINNED.items())
 
 
 @dataclass(frozen=True)
@@ -90,9 +101,9 @@ class Endpoint:
     @contextmanager
     def connect(self, **extra: str) -> Iterator[Connection]:
         """Open a connection in autocommit for the length of a `with`."""
-        options = " ".join(f"-c {name}={value}" for name, value in PINNED.items())
+        conninfo = self.conninfo(options=options(), **extra)
         try:
-            connection = psycopg.connect(self.conninfo(options=options, **extra), autocommit=True)
+            connection = psycopg.connect(conninfo, autocommit=True)
         except psycopg.OperationalError as error:
             raise self._shut(_first_line(error)) from None
         try:

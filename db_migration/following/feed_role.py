@@ -31,6 +31,12 @@ class Trace:
 
 def traces(connection: Connection, name: str, noted: dict[str, Any]) -> Iterator[Trace]:
     """List what the role has because of us."""
+    if others := marks.elsewhere(connection, name):
+        number = len(grants.given(connection, name, noted))
+        yield Trace(f"role `{name}` may read {number} objects of this database", "revoke that")
+        undo = "leave it for the feed from `{}`: the last feed's release takes it"
+        yield Trace(f"role `{name}`", undo.format("`, `".join(others)))
+        return
     if not noted.get("existed"):
         yield Trace(f"role `{name}` with SELECT on every table", "drop it")
         return
@@ -68,10 +74,20 @@ def let_go(connection: Connection, name: str) -> None:
     if noted is None:
         return
     grants.take_back(connection, name, noted)
-    if noted.get("existed"):
+    if marks.elsewhere(connection, name):
+        _leave_to_others(connection, name, noted)
+    elif noted.get("existed"):
         _leave(connection, name, noted)
     else:
         _drop(connection, name)
+
+
+def _leave_to_others(connection: Connection, name: str, noted: dict[str, Any]) -> None:
+    """Take this database's rights and note: feeds from others of this server need the role."""
+    kept = {key: found for key, found in noted.items() if key not in marks.OF_DATABASE}
+    with connection.transaction():
+        grants.end(connection, name, noted)
+        marks.write_role(connection, name, kept)
 
 
 def _leave(connection: Connection, name: str, noted: dict[str, Any]) -> None:

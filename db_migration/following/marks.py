@@ -12,6 +12,9 @@ from db_migration.agent.state import Mark, Snapshot
 from db_migration.postgres import Connection, rows, run, value
 
 KEY = "airbyte_migration"
+DATABASES = "databases"
+OF_DATABASE = frozenset({"identity_was", "had", "granted", "defaults", "connect"})
+"""What of a role's note is about one database; all else is about the role and the server."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,47 @@ def write_working(connection: Connection, database: str, mark: WorkingMark) -> N
 
 
 def read_role(connection: Connection, role: str) -> dict[str, Any] | None:
-    """Read what `prepare` noted on its role: what it found before it changed it."""
+    """Read what `prepare` noted on its role: what it found before it changed it.
+
+    Of several databases of one server this connection's: an OID means another table in each.
+    """
+    noted = _whole_note(connection, role)
+    if noted is None:
+        return None
+    mine = noted.pop(DATABASES, {}).get(_this_database(connection), {})
+    return {**noted, **mine}
+
+
+def write_role(connection: Connection, role: str, body: dict[str, Any]) -> None:
+    """Note on the role what was there before; what is noted of other databases stays."""
+    others = (_whole_note(connection, role) or {}).get(DATABASES, {})
+    mine = {key: found for key, found in body.items() if key in OF_DATABASE}
+    common = {key: found for key, found in body.items() if key not in OF_DATABASE}
+    parts = {**others, _this_database(connection): mine}
+    parts = {database: part for database, part in parts.items() if part}
+    more = {DATABASES: parts} if parts else {}
+    _comment(connection, sql.SQL("ROLE {}").format(sql.Identifier(role)), {**common, **more})
+
+
+def elsewhere(connection: Connection, role: str) -> list[str]:
+    """Name the other databases of this server of which something is noted on the role."""
+    parts = (_whole_note(connection, role) or {}).get(DATABASES, {})
+    query = """
+    SELECT datname FROM pg_database
+    WHERE oid::text = ANY(%s) AND datname <> current_database() ORDER BY 1
+    """
+    return [name for (name,) in rows(connection, query, (list(parts),))]
+
+
+def _whole_note(connection: Connection, role: str) -> dict[str, Any] | None:
     query = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s"
     return decode(value(connection, query, (role,)))
 
 
-def write_role(connection: Connection, role: str, body: dict[str, Any]) -> None:
-    """Note on the role what was there before."""
-    _comment(connection, sql.SQL("ROLE {}").format(sql.Identifier(role)), body)
+def _this_database(connection: Connection) -> str:
+    return str(
+        value(connection, "SELECT oid::text FROM pg_database WHERE datname = current_database()")
+    )
 
 
 def _comment(connection: Connection, on: sql.Composed, body: dict[str, Any]) -> None:

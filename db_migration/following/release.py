@@ -59,9 +59,10 @@ def _slots(context: Context, connection: Connection) -> list[Trace]:
 
 
 def _sharing(context: Context, connection: Connection) -> list[str]:
-    """Name the slots of other feeds from this source; they need all that is not this feed's."""
-    ours = f"{PUBLICATION}_"
-    return [name for name in _other_slots(context, connection) if name.startswith(ours)]
+    """Name the slots of other feeds from this database; they need all that is not this feed's."""
+    here = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"
+    mine = {name for (name,) in rows(connection, here) if name.startswith(f"{PUBLICATION}_")}
+    return [name for name in _other_slots(context, connection) if name in mine]
 
 
 def _other_slots(context: Context, connection: Connection) -> list[str]:
@@ -72,6 +73,11 @@ def _other_slots(context: Context, connection: Connection) -> list[str]:
     """
     mine = {name for name, _ in slots.ours(context, connection)}
     return [name for (name,) in rows(connection, query) if name not in mine]
+
+
+def _only_here(context: Context, connection: Connection) -> bool:
+    """Tell whether no feed from another database of this server needs the server's settings."""
+    return not marks.elsewhere(connection, context.reader.login.user)
 
 
 def _shared(context: Context, names: list[str]) -> Trace:
@@ -93,14 +99,15 @@ def _role(context: Context, connection: Connection) -> list[Trace]:
     if noted is None:
         return [Trace(text, "leave it") for text in _not_noted(context, connection)]
     found = [_identity(each) for each in notes.identities(connection, noted)]
-    if "wal_level_was" in noted:
+    only_here = _only_here(context, connection)
+    if "wal_level_was" in noted and only_here:
         undo = (
             f"reset it; `{noted['wal_level_was']}` counts again after the next restart, "
             "which is yours to choose"
         )
         others = _other_slots(context, connection)
         found.append(Trace(WAL_LEVEL_SET, _kept_for(others) if others else undo))
-    if "wal_bound_was" in noted:
+    if "wal_bound_was" in noted and only_here:
         found.append(Trace("`max_slot_wal_keep_size` by ALTER SYSTEM", "reset it, at once"))
     return [*found, *feed_role.traces(connection, name, noted)]
 
@@ -236,7 +243,7 @@ def reset_wal_level(context: Context) -> None:
     """Take `wal_level` back if it was us who set it; counts after the next restart."""
     with context.owner.connect() as connection:
         noted: dict[str, Any] = marks.read_role(connection, context.reader.login.user) or {}
-        if not _other_slots(context, connection):
+        if _only_here(context, connection) and not _other_slots(context, connection):
             settings.put_back(connection, settings.WAL_LEVEL, noted)
 
 
@@ -245,7 +252,9 @@ def reset_wal_bound(context: Context) -> None:
     """Take `max_slot_wal_keep_size` back if it was us who set it; needs no restart."""
     with context.owner.connect() as connection:
         noted: dict[str, Any] = marks.read_role(connection, context.reader.login.user) or {}
-        if settings.put_back(connection, settings.WAL_BOUND, noted):
+        if _only_here(context, connection) and settings.put_back(
+            connection, settings.WAL_BOUND, noted
+        ):
             run(connection, "SELECT pg_reload_conf()")
 
 

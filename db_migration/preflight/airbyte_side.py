@@ -78,6 +78,18 @@ def checks(facts: AirbyteFacts, *, compose: bool, accepted: Sequence[str] = ()) 
     yield _email(facts)
 
 
+def none_there() -> Check:
+    """Say that there is no Airbyte, and none is configured."""
+    return Check(
+        id="airbyte.version",
+        title="Version of Airbyte",
+        result=Result.NOT_APPLICABLE,
+        found="no `airbyte_metadata`, and no Airbyte in the configuration",
+        needed="nothing: a feed takes any database",
+        why="without an Airbyte there is nothing of it to look at",
+    )
+
+
 def _version(facts: AirbyteFacts, accepted: Sequence[str], *, compose: bool) -> Check:
     charts = sorted({chart.airbyte for chart in versions.CHARTS.values()})
     known = versions.COMPOSE_VERSIONS if compose else (*versions.COMPOSE_VERSIONS, *charts)

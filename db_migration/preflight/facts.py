@@ -12,7 +12,7 @@ from psycopg import sql
 
 from db_migration import catalog
 from db_migration.postgres import Connection, row, value
-from db_migration.preflight import columns
+from db_migration.preflight import columns, definitions
 
 F = TypeVar("F")
 
@@ -72,6 +72,11 @@ class SourceFacts:
     not_binary: list[str] | None = None
     key_generated: list[str] | None = None
     """Generated columns of the key that names a row."""
+    superusers: list[str] | None = None
+    """What a superuser alone can make."""
+    search_path: list[str] | None = None
+    """Expressions whose functions do not find what they name without it."""
+    checks: list[str] | None = None
     event_triggers: list[str] | None = None
     replica_triggers: list[str] | None = None
     """Those that fire for what is replicated, too."""
@@ -171,6 +176,8 @@ SOURCE: dict[str, str] = {
     "incomparable": columns.INCOMPARABLE,
     "not_binary": columns.NOT_BINARY,
     "key_generated": columns.KEY_GENERATED,
+    "superusers": definitions.OF_SUPERUSERS,
+    "checks": definitions.CHECKS,
     "event_triggers": "SELECT array(SELECT evtname::text FROM pg_event_trigger)",
     "replica_triggers": f"SELECT array(SELECT {_NAME} || '.' || g.tgname {_TRIGGERS} "
     "NOT g.tgisinternal AND g.tgenabled IN ('A', 'R'))",

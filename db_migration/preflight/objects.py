@@ -94,6 +94,30 @@ _KINDS = (
         follows=True,
     ),
     _Kind(
+        "superusers",
+        "Definitions that a superuser alone can make",
+        Result.FAIL,
+        "all that is copied belongs to the target's `owner_role`, which is no superuser: no copy "
+        "would ever be made",
+        "remove them from the database, or put them into an extension that the target has",
+    ),
+    _Kind(
+        "search_path",
+        "Functions in checks, indexes or generated columns that rely on search_path",
+        Result.FAIL,
+        "where rows are copied and applied `search_path` is empty: what such a function names "
+        "without its schema is not found, and the copy or the feed stops",
+        "ALTER FUNCTION ... SET search_path = ... on the source, for each function that they call",
+    ),
+    _Kind(
+        "checks",
+        "Check constraints whose functions are not IMMUTABLE",
+        Result.WARNING,
+        "one that reads other tables may be asked before these are loaded: the copy is then not "
+        "made",
+        "if they read other tables: make them triggers, which do not fire on the mirror",
+    ),
+    _Kind(
         "event_triggers",
         "Event triggers",
         Result.WARNING,

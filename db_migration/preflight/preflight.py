@@ -20,6 +20,7 @@ from db_migration.context import Context
 from db_migration.errors import MigrationError
 from db_migration.postgres import Connection, Endpoint
 from db_migration.preflight import airbyte_side as preflight_airbyte
+from db_migration.preflight import definitions as preflight_definitions
 from db_migration.preflight import facts as preflight_facts
 from db_migration.preflight import names as preflight_names
 from db_migration.preflight import source as preflight_source
@@ -68,12 +69,19 @@ def _examine(context: Context) -> Iterator[Check]:
     if source is not None:
         with context.owner.connect() as connection:
             yield from preflight_names.source(context, connection)
-            airbyte = preflight_airbyte.read(connection)
-            compose = context.config.server(context.feed.source.name) is None
-            yield from preflight_airbyte.checks(
-                airbyte, compose=compose, accepted=context.config.accepted_versions
-            )
-            yield from preflight_travel.checks(preflight_travel.read(connection))
+            yield from _of_airbyte(context, connection)
+
+
+def _of_airbyte(context: Context, connection: Connection) -> Iterator[Check]:
+    """Judge the Airbyte; nothing of a database of anybody's that no Airbyte is to run on."""
+    config, airbyte = context.config, preflight_airbyte.read(connection)
+    if airbyte.version is None and not config.here:
+        yield preflight_airbyte.none_there()
+        return
+    compose = config.server(context.feed.source.name) is None
+    accepted = config.accepted_versions
+    yield from preflight_airbyte.checks(airbyte, compose=compose, accepted=accepted)
+    yield from preflight_travel.checks(preflight_travel.read(connection))
 
 
 def _ask(
@@ -128,6 +136,7 @@ def read_source(context: Context, connection: Connection) -> SourceFacts:
         clock=preflight_facts.clock(connection),
         locale=preflight_facts.locale(connection),
         keyless=_keyless(connection),
+        search_path=preflight_definitions.needing_a_path(connection),
         **preflight_facts.only_known(SourceFacts, found),
     )
 

@@ -185,7 +185,10 @@ def _replicate(context: Context, connection: Connection) -> None:
 
 
 _SETUP = "run `pulumi up`, or grant it as in db_migration/target_setup.sql"
-_OWNER = "name compose's DATABASE_USER (`docker`) as `source.owner`"
+_OWNER = (
+    "name a superuser (compose's DATABASE_USER, `docker`) as `source.owner`; up to PostgreSQL 15 "
+    "nobody else may make, or change, a role that replicates"
+)
 
 RIGHTS = (
     Right(

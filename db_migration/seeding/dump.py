@@ -21,7 +21,7 @@ from tenacity import (
 )
 
 from db_migration.errors import BlockedError
-from db_migration.postgres import Endpoint
+from db_migration.postgres import Endpoint, options
 
 DUMP_DEADLINE_SECONDS = 300
 LOCK_WAIT_MS = 200
@@ -199,6 +199,7 @@ def _environment(endpoint: Endpoint, passfile: Path) -> dict[str, str]:
         "PGSSLMODE": endpoint.sslmode,
         "PGCONNECT_TIMEOUT": "10",
         "PGAPPNAME": "airbyte-migration",
+        "PGOPTIONS": options(),
         **_tls(endpoint.sslmode),
     }
 

@@ -63,11 +63,11 @@ def pipe(source: PGconn, target: PGconn, read: bytes, write: bytes, seen: Seen) 
             break
         seen(rows, len(block))
     else:
-        _end(source)
+        _end(source, seen)
     while target.put_copy_end() == 0:
         _flush(target, seen)
     _flush(target, seen)
-    return Digest(_end(target), total)
+    return Digest(_end(target, seen), total)
 
 
 def digest(source: PGconn, read: bytes, seen: Seen) -> Digest:
@@ -75,7 +75,7 @@ def digest(source: PGconn, read: bytes, seen: Seen) -> Digest:
     _begin(source, read, ExecStatus.COPY_OUT)
     messages = _messages(source, seen)
     total = _hash_of_first(next(messages, b"")) + sum(map(hash, messages))
-    return Digest(_end(source), total)
+    return Digest(_end(source, seen), total)
 
 
 def answer(connection: PGconn, query: bytes, waiting: Callable[[float], None]) -> PGresult:
@@ -166,14 +166,26 @@ def _readable(socket: int, seconds: float) -> bool:
     return bool(select.select([socket], [], [], seconds)[0])
 
 
-def _end(connection: PGconn) -> int:
+def _end(connection: PGconn, seen: Seen) -> int:
     """Take the result of a COPY; return its number of rows."""
     rows = 0
-    while (result := connection.get_result()) is not None:
+    while (result := _result(connection, seen)) is not None:
         if result.status != ExecStatus.COMMAND_OK:
             raise _error(result)
         rows = result.command_tuples or 0
     return rows
+
+
+def _result(connection: PGconn, seen: Seen) -> PGresult | None:
+    """Wait for the next result; `get_result` would keep every thread of this process waiting.
+
+    A COPY that waits for a table which another thread loads would then wait for ever.
+    """
+    while connection.is_busy():
+        if not _readable(connection.socket, LOOK_SECONDS):
+            seen(0, 0)
+        connection.consume_input()
+    return connection.get_result()
 
 
 def _error(result: PGresult) -> psycopg.Error:

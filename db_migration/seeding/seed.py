@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-import psycopg
 import structlog
 from psycopg import sql
+from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 
 from db_migration import catalog, catalog_described, catalog_grants, catalog_keys
@@ -112,6 +112,8 @@ def seed(context: Context, *, verify: bool = False) -> Loaded:
 def _replication(context: Context) -> Iterator[Connection]:
     """Open a walsender: the only kind of connection that can export a slot's snapshot."""
     with context.reader.connect(replication="database") as connection:
+        # A slot waits for prod's transactions as for locks; nobody queues behind that.
+        run(connection, "SET lock_timeout = 0")
         yield connection
 
 
@@ -122,7 +124,7 @@ def create_slot(context: Context, walsender: Connection) -> Start:
     query = create.format(sql.Identifier(context.feed.slot)).as_string(walsender)
     result = answer(walsender.pgconn, query.encode(), partial(_wait_for_slot, context))
     if result.status != ExecStatus.TUPLES_OK:
-        raise psycopg.OperationalError(result.get_error_message())
+        raise error_from_result(result)
     fields = [(result.get_value(0, number) or b"").decode() for number in range(3)]
     return Start(lsn=fields[1], snapshot=fields[2])
 

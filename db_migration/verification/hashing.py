@@ -50,9 +50,13 @@ _LINKS = {
 
 def column_hash(column: Column, seed: sql.Composable) -> sql.Composed:
     """Return the expression that hashes one column."""
-    built_in = "." not in column.type
-    link = _LINKS.get(column.base, _BY_TEXT) if built_in else _BY_TEXT
+    link = _LINKS.get(column.base, _BY_TEXT) if _is_built_in(column) else _BY_TEXT
     return sql.SQL(link).format(name=sql.Identifier(column.name), seed=seed)
+
+
+def _is_built_in(column: Column) -> bool:
+    """Tell it by the type's name, which is without a schema only if that is pg_catalog."""
+    return "." not in column.type
 
 
 def row_hash(columns: list[Column]) -> sql.Composable:
@@ -172,13 +176,20 @@ def _found(
     name = sql.Identifier(table.schema, table.name)
     if not key:
         return sql.SQL("ONLY {}").format(name)
-    types = {column.name: sql.SQL(column.type) for column in columns}
-    parts = [
-        sql.SQL("((wanted.name::text[])[{}])::{}").format(sql.Literal(place), types[part])
-        for place, part in enumerate(key, 1)
-    ]
-    mine = sql.SQL(", ").join(sql.Identifier("t", part) for part in key)
+    named = {column.name: column for column in columns}
+    same = [_same(named[part], place) for place, part in enumerate(key, 1)]
     return sql.SQL(
-        "(SELECT t.* FROM unnest({}::text[]) AS wanted (name) "
-        "JOIN ONLY {} AS t ON ({}) = ({})) AS found"
-    ).format(keys, name, mine, sql.SQL(", ").join(parts))
+        "(SELECT t.* FROM unnest({}::text[]) AS wanted (name) JOIN ONLY {} AS t ON {}) AS found"
+    ).format(keys, name, sql.SQL(" AND ").join(same))
+
+
+def _same(column: Column, place: int) -> sql.Composed:
+    """Compare a part of a key with its place in a row's name.
+
+    A type of theirs by its text: its operators are in a schema that no query of ours looks into.
+    """
+    kind, how = sql.SQL(column.type), "{mine} = {wanted}::{kind}"
+    if not _is_built_in(column):
+        how = '{mine}::text = {wanted} COLLATE "C"'
+    wanted = sql.SQL("((wanted.name::text[])[{}])").format(sql.Literal(place))
+    return sql.SQL(how).format(mine=sql.Identifier("t", column.name), wanted=wanted, kind=kind)

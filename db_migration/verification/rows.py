@@ -27,7 +27,6 @@ UNREADABLE = (
     psycopg.errors.InvalidTextRepresentation,
 )
 SESSION = """
-SET default_transaction_isolation = 'read committed';
 SET lc_monetary = 'C';
 SET xmloption = 'content';
 SET max_parallel_workers_per_gather = 0;
@@ -153,7 +152,7 @@ def shapes(connection: Connection, tables: list[Table]) -> list[Shape]:
     return found
 
 
-def suspects(sides: Sides, of: Shape, keep: int = KEPT_NAMES) -> tuple[list[str], int]:
+def suspects(sides: Sides, of: Shape, keep: int) -> tuple[list[str], int]:
     """Return the names of the rows that differ at a look at either side, and how many there are.
 
     At most `keep` names are kept; both sides are read side by side in the order of the names, so

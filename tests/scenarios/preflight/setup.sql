@@ -84,3 +84,15 @@ CREATE SCHEMA dotted;
 CREATE TABLE dotted."by.both" (id integer PRIMARY KEY);
 CREATE SCHEMA "dotted.by";
 CREATE TABLE "dotted.by".both (id integer PRIMARY KEY);
+CREATE FUNCTION helper(word text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(word)';
+CREATE FUNCTION unhelped(word text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN helper(word); END';
+CREATE FUNCTION asked(word text) RETURNS boolean LANGUAGE sql AS 'SELECT word <> ''''';
+CREATE DOMAIN pathed AS text CHECK (unhelped(VALUE) <> '');
+CREATE TABLE pathless (
+    word text CONSTRAINT worded CHECK (unhelped(word) <> ''), lower text GENERATED ALWAYS AS (unhelped(word)) STORED,
+    path pathed, fine text CONSTRAINT asking CHECK (asked(fine)));
+CREATE INDEX pathless_word ON pathless (unhelped(word));
+INSERT INTO pathless VALUES ('a', DEFAULT, 'b', 'c');
+CREATE OPERATOR FAMILY ours USING btree;
+CREATE FUNCTION unsafe(int) RETURNS int LANGUAGE internal IMMUTABLE STRICT AS 'int4abs';
+CREATE FUNCTION noisy() RETURNS int LANGUAGE sql SET log_statement = 'none' AS 'SELECT 1';

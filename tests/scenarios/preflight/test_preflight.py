@@ -39,6 +39,18 @@ TROUBLE = {
     ),
     "source.key_generated": (Result.FAIL, "1: public.key_made.b"),
     "source.generated": (Result.PASS, "public.computed.twice"),
+    "source.superusers": (
+        Result.FAIL,
+        "4: foreign-data wrapper nowhere, function public.noisy(), function "
+        "public.unsafe(integer), operator family public.ours for access method btree",
+    ),
+    "source.search_path": (
+        Result.FAIL,
+        "4: public.pathless: column lower (function helper(text) does not exist), public.pathless: "
+        "column path (function helper(text) does not exist), public.pathless: constraint worded "
+        "(function helper(text) does not exist), public.pathless: index pathless_word",
+    ),
+    "source.checks": (Result.WARNING, "1: public.pathless.asking"),
     "source.event_triggers": (Result.WARNING, "1: noted"),
     "source.replica_triggers": (
         Result.WARNING,
@@ -51,7 +63,7 @@ TROUBLE = {
     ),
     "source.identities": (
         Result.PASS,
-        "2 table(s) without a key: public.blurred, public.stream_reset",
+        "3 table(s) without a key: public.blurred, public.pathless, public.stream_reset",
     ),
     "source.wal_headroom": (Result.WARNING, "not readable"),
     "target.disk": (Result.WARNING, "not readable"),
@@ -99,6 +111,19 @@ def test_everything_amiss_is_named_and_listed_by_connection(scenario: Scenario) 
     assert "12, Ours to files" in for_people.stdout
     for text in (done.stdout, for_people.stdout, for_people.stderr):
         assert "planted" not in text
+
+
+def test_a_database_of_anybodys_needs_no_airbyte(scenario: Scenario) -> None:
+    scenario.source.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public", database="airbyte")
+    scenario.source.sql(
+        'SELECT lo_unlink(oid) FROM pg_largeobject_metadata; DROP SCHEMA dotted, "dotted.by" '
+        "CASCADE; DROP FOREIGN DATA WRAPPER nowhere CASCADE; CREATE TABLE kept (id int)",
+        database="airbyte",
+    )
+    assert scenario.cli("preflight").returncode == 5
+    assert checked(scenario)["airbyte.version"].result is Result.NOT_APPLICABLE
+    scenario.settings["here"] = "core-worker-01"
+    assert checked(scenario)["airbyte.version"].result is Result.FAIL
 
 
 def affected(check: dict[str, Any]) -> list[tuple[str, str, str, str]]:

@@ -49,6 +49,9 @@ SOURCE = SourceFacts(
     incomparable=EMPTY,
     not_binary=EMPTY,
     key_generated=EMPTY,
+    superusers=EMPTY,
+    search_path=EMPTY,
+    checks=EMPTY,
     event_triggers=EMPTY,
     replica_triggers=EMPTY,
     materialized_views=EMPTY,
@@ -130,6 +133,7 @@ def test_nothing_is_amiss_with_what_is_as_it_should_be() -> None:
         ({"incomparable": ["public.a.b json"]}, "source.incomparable", Result.WARNING),
         ({"not_binary": ["public.a.b aclitem"]}, "source.not_binary", Result.FAIL),
         ({"key_generated": ["public.a.b"]}, "source.key_generated", Result.FAIL),
+        ({"search_path": ["a"]}, "source.search_path", Result.FAIL),
         ({"event_triggers": ["a"]}, "source.event_triggers", Result.WARNING),
         ({"replica_triggers": ["public.a.b"]}, "source.replica_triggers", Result.WARNING),
         ({"materialized_views": ["public.a"]}, "source.materialized_views", Result.WARNING),
@@ -165,9 +169,8 @@ def test_what_is_allowed_counts(
 
 def test_a_restart_does_not_help_against_the_command_line() -> None:
     facts = replace(SOURCE, wal_level="replica", wal_level_fixed=True)
-    check = found(
-        preflight_source.checks(facts, replace(ALLOWED, restart=True)), "source.wal_level"
-    )
+    checks = preflight_source.checks(facts, replace(ALLOWED, restart=True))
+    check = found(checks, "source.wal_level")
     assert check.result is Result.FAIL
     assert "command line" in check.found
     assert "allow_source_restart" not in check.way_out

@@ -1,0 +1,110 @@
+"""Definitions that the target refuses, or that fail there: looked up, or tried on a row."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import psycopg
+from psycopg import sql
+
+from db_migration import catalog
+from db_migration.following.schema_watch import NORMAL_OBJECTS
+from db_migration.postgres import Connection, rows, run
+
+TRY_SECONDS = 2
+
+OF_SUPERUSERS = f"""
+SELECT array(SELECT pg_describe_object(o.class, o.id, 0) FROM (
+  SELECT 'pg_proc'::regclass AS class, p.oid AS id FROM pg_proc p
+  JOIN pg_language l ON l.oid = p.prolang
+  WHERE NOT l.lanpltrusted OR p.proleakproof OR EXISTS (
+    SELECT FROM unnest(p.proconfig) AS c (setting)
+    JOIN pg_settings s ON lower(s.name) = lower(split_part(c.setting, '=', 1))
+    WHERE s.context = 'superuser')
+  UNION ALL SELECT 'pg_opfamily'::regclass, oid FROM pg_opfamily
+  UNION ALL SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typtype = 'b' AND typelem = 0
+  UNION ALL SELECT 'pg_ts_template'::regclass, oid FROM pg_ts_template
+  UNION ALL SELECT 'pg_ts_parser'::regclass, oid FROM pg_ts_parser
+  UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid FROM pg_foreign_data_wrapper
+  UNION ALL SELECT 'pg_language'::regclass, oid FROM pg_language
+  UNION ALL SELECT 'pg_am'::regclass, oid FROM pg_am
+) AS o
+WHERE o.id >= {NORMAL_OBJECTS} AND NOT EXISTS (SELECT FROM pg_depend x
+  WHERE x.classid = o.class AND x.objid = o.id AND x.deptype IN ('e', 'i')) ORDER BY 1)
+"""  # noqa: S608 - a number of ours
+_THEIR_FUNCTION = f"""
+EXISTS (SELECT FROM pg_depend x JOIN pg_proc p ON p.oid = x.refobjid
+  WHERE x.refclassid = 'pg_proc'::regclass AND p.oid >= {NORMAL_OBJECTS} AND
+"""
+CHECKS = f"""
+SELECT array(SELECT n.nspname || '.' || c.relname || '.' || o.conname
+  FROM pg_constraint o JOIN pg_class c ON c.oid = o.conrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE {catalog.USER_SCHEMAS} AND o.contype = 'c' AND {_THEIR_FUNCTION}
+    x.classid = 'pg_constraint'::regclass AND x.objid = o.oid AND p.provolatile <> 'i')
+  ORDER BY 1)
+"""  # noqa: S608 - text of ours
+_EXPRESSIONS = f"""
+SELECT e.what, n.nspname, c.relname, e.said FROM (
+  SELECT 'constraint ' || o.conname, o.conrelid, pg_get_expr(o.conbin, o.conrelid)
+  FROM pg_constraint o WHERE o.contype = 'c' AND {_THEIR_FUNCTION}
+    x.classid = 'pg_constraint'::regclass AND x.objid = o.oid)
+  UNION ALL SELECT 'column ' || a.attname, a.attrelid, pg_get_expr(d.adbin, d.adrelid)
+  FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  WHERE a.attgenerated <> ''
+  UNION ALL SELECT 'index ' || k.relname, i.indrelid, part.said
+  FROM pg_index i JOIN pg_class k ON k.oid = i.indexrelid CROSS JOIN LATERAL (
+    VALUES (pg_get_expr(i.indexprs, i.indrelid)), (pg_get_expr(i.indpred, i.indrelid))
+  ) AS part (said)
+  WHERE {_THEIR_FUNCTION} x.classid = 'pg_class'::regclass AND x.objid = i.indexrelid)
+  UNION ALL SELECT 'column ' || a.attname, a.attrelid, format('%I::%s::%s', a.attname,
+    format_type(t.typbasetype, t.typtypmod), format_type(t.oid, NULL))
+  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+  JOIN pg_constraint o ON o.contypid = t.oid
+  WHERE NOT a.attisdropped AND {_THEIR_FUNCTION}
+    x.classid = 'pg_constraint'::regclass AND x.objid = o.oid)
+) AS e (what, relation, said)
+JOIN pg_class c ON c.oid = e.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE {catalog.USER_SCHEMAS} AND c.relkind = 'r' AND e.said IS NOT NULL ORDER BY 2, 3, 1
+"""  # noqa: S608 - text of ours
+_NOT_FOUND = (
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.InvalidSchemaName,
+)
+
+
+def needing_a_path(connection: Connection) -> list[str] | None:
+    """Name what calls functions that do not find what they name: tried on one row of each table.
+
+    Nothing is looked up by `search_path` where the target applies changes, nor in a dump.
+    """
+    try:
+        found = rows(connection, sql.SQL(cast("Any", _EXPRESSIONS)))
+    except psycopg.Error:
+        if connection.closed:
+            raise
+        return None
+    return [
+        f"{schema}.{table}: {what} ({said})"
+        for what, schema, table, expression in found
+        if (said := _failure(connection, sql.Identifier(schema, table), expression))
+    ]
+
+
+def _failure(connection: Connection, table: sql.Identifier, expression: str) -> str | None:
+    """Say what is not found; other errors are the row's or the right's, and tell nothing."""
+    query = sql.SQL("SELECT {} FROM ONLY {} LIMIT 1")
+    limit = sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(TRY_SECONDS * 1000))
+    try:
+        with connection.transaction():
+            run(connection, "SET TRANSACTION READ ONLY")
+            run(connection, limit)
+            run(connection, query.format(sql.SQL(cast("Any", expression)), table))
+    except _NOT_FOUND as error:
+        return error.diag.message_primary
+    except psycopg.Error:
+        if connection.closed:
+            raise
+    return None

@@ -1,0 +1,62 @@
+"""What ALTER DATABASE and ALTER ROLE SET on the source neither hinders nor looks different."""
+
+from __future__ import annotations
+
+from tests.support.scenario import Scenario
+
+SETTINGS = {
+    "standard_conforming_strings": "off",
+    "quote_all_identifiers": "on",
+    "array_nulls": "off",
+    "transform_null_equals": "on",
+    "default_transaction_read_only": "on",
+    "default_transaction_isolation": "serializable",
+    "default_transaction_deferrable": "on",
+    "datestyle": "German, DMY",
+    "intervalstyle": "iso_8601",
+    "timezone": "Asia/Kolkata",
+    "extra_float_digits": "-15",
+    "bytea_output": "escape",
+    "search_path": "nowhere",
+    "row_security": "off",
+    "client_min_messages": "debug1",
+    "statement_timeout": "1s",
+    "lock_timeout": "1ms",
+    "idle_in_transaction_session_timeout": "1ms",
+}
+BACKSLASHED = r"""
+CREATE TABLE backslashed (
+    id int PRIMARY KEY, path text DEFAULT 'a\b', kind text CHECK (kind <> 'c\d'), raw bytea,
+    at timestamptz, numbers int[], number float8);
+CREATE INDEX backslashed_path ON backslashed (path) WHERE path <> 'x\y';
+CREATE VIEW backslashes AS SELECT id, path = 'k\l' AS same FROM backslashed;
+INSERT INTO backslashed
+VALUES (1, '\', 'q', '\x00ff', '2024-01-02 03:04+05', '{1,NULL}', 0.1);
+"""
+CHANGE = r"""
+UPDATE backslashed SET path = 'a\\b', raw = '\x5c', number = 0.30000000000000004;
+INSERT INTO backslashed (id, at) VALUES (2, '2025-05-06 07:08+09')
+"""
+
+
+def test_settings_of_database_and_owner(scenario: Scenario) -> None:
+    source = scenario.source
+    source.sql(BACKSLASHED, database="airbyte")
+    source.sql("CREATE ROLE boss SUPERUSER LOGIN PASSWORD 'planted-boss-secret'")
+    (scenario.folder / "boss").write_text("planted-boss-secret")
+    owner = {"user": "boss", "password_file": str(scenario.folder / "boss")}
+    scenario.settings["feeds.0.source.owner"] = owner
+    with source.connect() as admin:
+        for name, setting in SETTINGS.items():
+            for whose in ("DATABASE airbyte", "ROLE boss"):
+                admin.execute(f"ALTER {whose} SET {name} = '{setting}'".encode())
+            # The test's own sessions are this role's.
+            admin.execute(f"ALTER ROLE docker IN DATABASE airbyte SET {name} FROM CURRENT".encode())
+    scenario.converge()
+    source.sql(CHANGE, database="airbyte")
+    scenario.assert_equal()
+    for strength in ((), ("--exact",)):
+        found = scenario.cli("verify", *strength)
+        assert found.returncode == 0, found.stdout + found.stderr
+    released = scenario.cli("release")
+    assert released.returncode == 0, released.stderr

@@ -1,0 +1,69 @@
+"""Two databases of one server, each with its feed: each is released as if it were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.scenarios.release.test_release import footprint
+from tests.support.fix_postgres import PgServer, drop_everything
+from tests.support.scenario import Scenario
+
+OTHER = "orders"
+LEFT = """
+SELECT (SELECT count(*) FROM pg_publication), (SELECT count(*) FROM pg_default_acl),
+    (SELECT count(*) FROM pg_class WHERE relreplident = 'f'),
+    (SELECT count(*) FROM pg_class WHERE relacl::text LIKE '%airbyte_migration%')
+"""
+
+
+@pytest.fixture
+def other(scenario: Scenario, pg17_too: PgServer, tmp_path: Path) -> Iterator[Scenario]:
+    """The feed of the other database, with an agent and a target of its own."""
+    drop_everything(pg17_too)
+    scenario.source.sql(f"CREATE DATABASE {OTHER}")
+    made = "CREATE TABLE keyless (word text); INSERT INTO keyless VALUES ('a')"
+    scenario.source.sql(made, database=OTHER)
+    (tmp_path / "other").mkdir()
+    changed = {
+        "feeds.0.target.name": "intermediary",
+        "feeds.0.working_database": None,
+        "feeds.0.source.database": OTHER,
+    }
+    found = Scenario(scenario.source, pg17_too, tmp_path / "other", settings=changed)
+    found.set_up_target()
+    yield found
+    with suppress(psycopg.Error):
+        found.cli("release")
+    drop_everything(pg17_too)
+
+
+def left(scenario: Scenario) -> list[tuple[Any, ...]]:
+    return [row for name in ("airbyte", OTHER) for row in scenario.source.sql(LEFT, database=name)]
+
+
+@pytest.mark.parametrize("first_out", [True, False], ids=["first_goes", "second_goes"])
+def test_each_is_released_alone(scenario: Scenario, other: Scenario, *, first_out: bool) -> None:
+    before, clean = footprint(scenario), left(scenario)
+    scenario.converge()
+    agent = other.converge()
+    goes, stays = (scenario, other) if first_out else (other, scenario)
+    assert "leave it for the feed from" in goes.cli("release", "--dry-run").stdout
+    assert goes.cli("release").returncode == 0
+    gone = 0 if first_out else 1
+    assert left(scenario)[gone] == clean[gone]
+    assert scenario.source.sql("SHOW max_slot_wal_keep_size") != [("-1",)]
+    if first_out:
+        scenario.source.sql("UPDATE keyless SET word = 'b'", database=OTHER)
+        other.converge(agent)
+    found = stays.cli("verify")
+    assert found.returncode == 0, found.stderr
+    released = stays.cli("release")
+    assert released.returncode == 0, released.stderr
+    assert left(scenario) == clean
+    assert footprint(scenario) == before
