@@ -170,6 +170,8 @@ BESIDE_TABLES = (
     "CREATE SCHEMA more; CREATE TABLE more.of_it (id int PRIMARY KEY); "
     "INSERT INTO more.of_it VALUES (1)",
     "ALTER SEQUENCE counted_id_seq AS bigint; SELECT setval('counted_id_seq', 3000000000)",
+    "CREATE EXTENSION citext; CREATE TABLE words (word citext PRIMARY KEY); "
+    "INSERT INTO words VALUES ('Ab')",
 )
 
 
