@@ -6,8 +6,8 @@ import importlib.util
 import os
 import re
 import subprocess
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -92,11 +92,8 @@ def definitions(
     flags += [f"--snapshot={snapshot}"] if snapshot else []
     flags += [f"--table={_pattern(*table)}" for table in only]
     flags += [f"--exclude-table={_pattern(*table)}" for table in without]
-    with tempfile.TemporaryDirectory(prefix="db-migration-") as scratch:
-        passfile = Path(scratch) / "passfile"
-        passfile.touch(mode=0o600)
-        passfile.write_text(_passfile_line(endpoint))
-        done = _run_patiently([program(), *flags], _environment(endpoint, passfile))
+    with _passfile(endpoint) as passfile:
+        done = _run_patiently([program(), *flags], _environment(endpoint, passfile), passfile)
     if done.returncode:
         raise BlockedError(
             found=f"pg_dump of {endpoint.label} failed: "
@@ -121,7 +118,7 @@ def _restorable(script: str) -> str:
 
 
 def _run_patiently(
-    command: list[str], environment: dict[str, str]
+    command: list[str], environment: dict[str, str], passfile: int
 ) -> subprocess.CompletedProcess[bytes]:
     """Run it again while a table is held; the last result is returned, whatever it is."""
     again = Retrying(
@@ -130,7 +127,7 @@ def _run_patiently(
         wait=wait_fixed(BETWEEN_SECONDS),
         retry_error_callback=_last,
     )
-    return again(_run, command, environment)
+    return again(_run, command, environment, passfile)
 
 
 def _met_a_lock(done: subprocess.CompletedProcess[bytes]) -> bool:
@@ -144,7 +141,9 @@ def _last(state: RetryCallState) -> subprocess.CompletedProcess[bytes]:
     return found
 
 
-def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+def _run(
+    command: list[str], environment: dict[str, str], passfile: int
+) -> subprocess.CompletedProcess[bytes]:
     """Run it; bytes, because reading as text would make a line feed of a carriage return."""
     try:
         return subprocess.run(
@@ -153,6 +152,7 @@ def _run(command: list[str], environment: dict[str, str]) -> subprocess.Complete
             check=False,
             timeout=DUMP_DEADLINE_SECONDS,
             env=environment,
+            pass_fds=(passfile,),
         )
     except subprocess.TimeoutExpired:
         raise BlockedError(
@@ -182,16 +182,28 @@ def _pattern(schema: str, name: str) -> str:
     return ".".join('"' + part.replace('"', '""') + '"' for part in (schema, name))
 
 
+@contextmanager
+def _passfile(endpoint: Endpoint) -> Iterator[int]:
+    """Keep libpq's password file in memory: on a disk it would outlive a process that is killed."""
+    passfile = os.memfd_create("passfile")
+    try:
+        os.fchmod(passfile, 0o600)
+        os.write(passfile, _passfile_line(endpoint).encode())
+        yield passfile
+    finally:
+        os.close(passfile)
+
+
 def _passfile_line(endpoint: Endpoint) -> str:
     escaped = endpoint.login.password().replace("\\", "\\\\").replace(":", "\\:")
     return f"*:*:*:*:{escaped}\n"
 
 
-def _environment(endpoint: Endpoint, passfile: Path) -> dict[str, str]:
+def _environment(endpoint: Endpoint, passfile: int) -> dict[str, str]:
     """Connect by environment: names in it are no secrets, the password is in the file."""
     return {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-        "PGPASSFILE": str(passfile),
+        "PGPASSFILE": f"/proc/self/fd/{passfile}",
         "PGHOST": endpoint.host,
         "PGPORT": str(endpoint.port),
         "PGDATABASE": endpoint.database,

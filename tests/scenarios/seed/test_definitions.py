@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -46,6 +47,14 @@ def test_a_server_before_17_is_told_nothing_that_it_does_not_know(prepared: Scen
         assert "SET transaction_timeout" not in script
 
 
+def test_a_password_is_written_to_no_disk(
+    prepared: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be there still after a process that is killed in the midst of a dump."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    assert "CREATE TABLE public.jobs" in dump.definitions(prepared.context().reader, "pre-data")
+
+
 PRINTED = """
 CREATE VIEW seen AS SELECT id FROM jobs;
 CREATE RULE also AS ON DELETE TO workspace DO ALSO DELETE FROM attempts;
@@ -71,8 +80,10 @@ def test_a_table_that_prod_alters_is_waited_for_without_holding_the_others(
     """A dump that stayed would hold what prod's transaction alters next: a circle of locks."""
     run, dumped = dump._run, []
 
-    def noted(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
-        dumped.append(run(command, env))
+    def noted(
+        command: list[str], env: dict[str, str], passfile: int
+    ) -> subprocess.CompletedProcess[bytes]:
+        dumped.append(run(command, env, passfile))
         return dumped[-1]
 
     monkeypatch.setattr(dump, "_run", noted)
