@@ -6,19 +6,20 @@ import psycopg
 
 from db_migration.agent import plan
 from db_migration.context import Context
-from db_migration.errors import UnreachableError
+from db_migration.errors import MigrationError
 from db_migration.following import slots
 
 
 def watch(context: Context) -> None:
     """Tell it, and raise the planner's own error when the copy could not be followed any more.
 
-    A source that does not answer now is for the workers to hear of: they have their attempts.
+    A look that fails ends no copy: what is wrong with the source, or with the way there, is for the
+    workers to hear of, who have their attempts.
     """
     try:
         with context.reader.connect() as connection:
             slot = slots.look(connection, context.feed.slot)
-    except (UnreachableError, psycopg.OperationalError):
+    except (MigrationError, psycopg.Error):
         return
     if slot is None:
         return
