@@ -45,7 +45,7 @@ SELECT array(SELECT n.nspname || '.' || c.relname || '.' || o.conname
   ORDER BY 1)
 """  # noqa: S608 - text of ours
 _EXPRESSIONS = f"""
-SELECT e.what, n.nspname, c.relname, e.said FROM (
+SELECT e.what, n.nspname, c.relname, pg_get_userbyid(c.relowner), e.said FROM (
   SELECT 'constraint ' || o.conname, o.conrelid, pg_get_expr(o.conbin, o.conrelid)
   FROM pg_constraint o WHERE o.contype = 'c' AND {_THEIR_FUNCTION}
     x.classid = 'pg_constraint'::regclass AND x.objid = o.oid)
@@ -88,20 +88,33 @@ def needing_a_path(connection: Connection) -> list[str] | None:
         return None
     return [
         f"{schema}.{table}: {what} ({said})"
-        for what, schema, table, expression in found
-        if (said := _failure(connection, sql.Identifier(schema, table), expression))
+        for what, schema, table, owner, expression in found
+        if (said := _failure(connection, sql.Identifier(schema, table), owner, expression))
     ]
 
 
-def _failure(connection: Connection, table: sql.Identifier, expression: str) -> str | None:
-    """Say what is not found; other errors are the row's or the right's, and tell nothing."""
-    query = sql.SQL("SELECT {} FROM ONLY {} LIMIT 1")
-    limit = sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(TRY_SECONDS * 1000))
+def _failure(
+    connection: Connection, table: sql.Identifier, owner: str, expression: str
+) -> str | None:
+    """Say what is not found; other errors are the row's or the right's, and tell nothing.
+
+    Functions of prod's run here. In a SECURITY DEFINER function of the table's owner they have his
+    rights, and by no means get ours back, which may be a superuser's; SET ROLE they could undo.
+    """
+    query = sql.SQL("SELECT {} FROM ONLY {} LIMIT 1").format(
+        sql.SQL(cast("Any", expression)), table
+    )
+    tried = sql.SQL("""
+    SET LOCAL statement_timeout = {};
+    CREATE FUNCTION pg_temp.tried() RETURNS void LANGUAGE sql SECURITY DEFINER AS {};
+    ALTER FUNCTION pg_temp.tried() OWNER TO {};
+    SET TRANSACTION READ ONLY
+    """).format(TRY_SECONDS * 1000, query.as_string(connection), sql.Identifier(owner))
     try:
-        with connection.transaction():
-            run(connection, "SET TRANSACTION READ ONLY")
-            run(connection, limit)
-            run(connection, query.format(sql.SQL(cast("Any", expression)), table))
+        # Rolled back, so that no setting or NOTIFY of theirs outlives it.
+        with connection.transaction(force_rollback=True):
+            run(connection, tried)
+            run(connection, "SELECT pg_temp.tried()")
     except _NOT_FOUND as error:
         return error.diag.message_primary
     except psycopg.Error:

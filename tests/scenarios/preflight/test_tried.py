@@ -1,0 +1,38 @@
+"""What preflight tries on prod has no more rights than its owner, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from db_migration import postgres
+from db_migration.preflight import definitions
+from tests.support.scenario import Scenario
+
+THEIRS = """
+CREATE ROLE theirs;
+CREATE SCHEMA theirs AUTHORIZATION theirs;
+SET ROLE theirs;
+CREATE FUNCTION theirs.who(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+    BEGIN PERFORM set_config('role', 'none', true); EXCEPTION WHEN OTHERS THEN NULL; END;
+    IF current_setting('transaction_read_only') = 'on' THEN
+        RAISE undefined_function USING MESSAGE = 'asked by ' || current_user;
+    END IF;
+    RETURN true;
+END $$;
+CREATE FUNCTION theirs.sets(int) RETURNS boolean LANGUAGE sql
+    AS $$ SELECT set_config('search_path', 'theirs', false) <> '' $$;
+CREATE TABLE theirs.asking (id int CONSTRAINT asks CHECK (theirs.who(id)));
+CREATE TABLE theirs.setting (id int CHECK (theirs.sets(id)));
+INSERT INTO theirs.asking VALUES (1);
+INSERT INTO theirs.setting VALUES (1)
+"""
+
+
+def test_what_is_tried_has_its_owners_rights_and_leaves_nothing(scenario: Scenario) -> None:
+    scenario.source.sql(THEIRS, database="airbyte")
+    try:
+        with scenario.context().owner.connect() as connection:
+            found = definitions.needing_a_path(connection)
+            assert "theirs.asking: constraint asks (asked by theirs)" in (found or ())
+            assert postgres.value(connection, "SHOW search_path") == "pg_catalog"
+    finally:
+        gone = "DROP SCHEMA theirs CASCADE; DROP ROLE theirs"
+        scenario.source.sql(gone, database="airbyte")
