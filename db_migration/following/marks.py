@@ -9,12 +9,21 @@ from typing import Any
 from psycopg import sql
 
 from db_migration.agent.state import Mark, Snapshot
+from db_migration.following.schema_watch import NORMAL_OBJECTS
 from db_migration.postgres import Connection, rows, run, value
 
 KEY = "airbyte_migration"
 DATABASES = "databases"
 OF_DATABASE = frozenset({"identity_was", "had", "granted", "defaults", "connect"})
 """What of a role's note is about one database; all else is about the role and the server."""
+
+GRANTED_IN = """
+SELECT DISTINCT d.dbid::text FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
+WHERE d.refclassid = 'pg_authid'::regclass AND r.rolname = %s AND d.deptype = 'a'
+  AND d.classid IN ('pg_class'::regclass, 'pg_namespace'::regclass) AND d.objid::text = ANY(%s)
+  AND d.objid >= %s
+"""
+"""What initdb made has the same OID in every database: `public` says nothing."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +154,26 @@ def elsewhere(connection: Connection, role: str) -> list[str]:
 
 def _whole_note(connection: Connection, role: str) -> dict[str, Any] | None:
     query = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s"
-    return decode(value(connection, query, (role,)))
+    noted = decode(value(connection, query, (role,)))
+    return noted and _by_database(connection, role, noted)
+
+
+def _by_database(connection: Connection, role: str, noted: dict[str, Any]) -> dict[str, Any]:
+    """Return a note of an older version, which named no database, as one of each that it is about.
+
+    Those are the ones in which the role has what was granted; else whoever writes first, from
+    whichever database, would take for its own what another one needs to be put back.
+    """
+    old = {key: found for key, found in noted.items() if key in OF_DATABASE}
+    if not old:
+        return noted
+    granted = [key.rpartition(" ")[2] for key in old.get("granted", [])]
+    about = [name for (name,) in rows(connection, GRANTED_IN, (role, granted, NORMAL_OBJECTS))]
+    parts = {
+        **dict.fromkeys(about or [_this_database(connection)], old),
+        **noted.get(DATABASES, {}),
+    }
+    return {**{key: noted[key] for key in noted.keys() - old}, DATABASES: parts}
 
 
 def _this_database(connection: Connection) -> str:

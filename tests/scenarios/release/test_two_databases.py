@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from db_migration.following import marks
 from tests.scenarios.release.test_release import footprint
+from tests.scenarios.release.test_role_of_theirs import ROLE, do
 from tests.support.fix_postgres import PgServer, drop_everything
 from tests.support.scenario import Scenario
 
@@ -65,5 +68,24 @@ def test_each_is_released_alone(scenario: Scenario, other: Scenario, *, first_ou
     assert found.returncode == 0, found.stderr
     released = stays.cli("release")
     assert released.returncode == 0, released.stderr
+    assert left(scenario) == clean
+    assert footprint(scenario) == before
+
+
+def test_a_note_that_names_no_database_stays_with_the_one_it_is_about(
+    scenario: Scenario, other: Scenario
+) -> None:
+    before, clean = footprint(scenario), left(scenario)
+    do(scenario, "prepare")
+    comment = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s"
+    ((text,),) = scenario.source.sql(comment, ROLE)
+    note = json.loads(text)[marks.KEY]
+    (mine,) = note.pop(marks.DATABASES).values()
+    written = json.dumps({marks.KEY: {**note, **mine}})  # as the version before wrote it
+    scenario.source.sql(f"COMMENT ON ROLE {ROLE} IS '{written}'")
+    do(other, "prepare")
+    do(scenario, "release")
+    assert left(scenario)[0] == clean[0]
+    do(other, "release")
     assert left(scenario) == clean
     assert footprint(scenario) == before
