@@ -16,7 +16,7 @@ from psycopg import sql
 from db_migration import catalog_grants, catalog_relations, catalog_texts, catalog_types
 from db_migration.catalog import CONDITIONS, Table
 from db_migration.catalog_grants import PUBLIC, Grant
-from db_migration.postgres import Connection, rows
+from db_migration.postgres import Connection, rows_in_turn
 
 QUERIES = (*catalog_relations.QUERIES, *catalog_types.QUERIES)
 """Each gives the full name of a table that can be published, '' for what is of none, and a line."""
@@ -61,7 +61,7 @@ def read(connection: Connection) -> Described:
     """Describe this database; the same whoever asks."""
     lines: dict[str, list[str]] = {}
     for query in QUERIES:
-        for table, line in rows(connection, sql.SQL(query).format(**CONDITIONS)):
+        for table, line in rows_in_turn(connection, sql.SQL(query).format(**CONDITIONS)):
             lines.setdefault(table, []).append(line)
     return Described(
         others=lines.pop("", []),

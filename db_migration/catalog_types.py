@@ -9,7 +9,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from db_migration.catalog import CONDITIONS
-from db_migration.postgres import Connection, rows
+from db_migration.postgres import Connection, rows, rows_in_turn
 
 ATOMIC_SINCE = 140000
 
@@ -94,7 +94,7 @@ def views(connection: Connection) -> dict[str, str]:
         name: text
         for query in (VIEWS, ATOMIC_FUNCTIONS if has_atomic else None)
         if query is not None
-        for name, text in rows(connection, sql.SQL(query).format(**CONDITIONS))
+        for name, text in rows_in_turn(connection, sql.SQL(query).format(**CONDITIONS))
     }
 
 

@@ -31,6 +31,10 @@ CONNECT_TIMEOUT_SECONDS = 5
 SILENCE_SECONDS = 20
 COLLISION_SECONDS = 5
 
+TURN = "SET LOCAL lock_timeout = '200ms'"
+"""Far below `deadlock_timeout` (1 s)."""
+TURN_SECONDS, TURN_EVERY = 5.0, 0.1
+
 # SQLSTATE 53300 in words: libpq keeps the code of a refused connection to itself.
 CROWDED = ("too many clients", "too many connections", "connection slots are reserved")
 MAKE_ROOM = (
@@ -162,6 +166,24 @@ def rows(
 ) -> list[tuple[Any, ...]]:
     """Return all rows."""
     return connection.execute(query, args or None).fetchall()
+
+
+@retry(
+    retry=retry_if_exception_type(psycopg.errors.LockNotAvailable),
+    stop=stop_after_delay(TURN_SECONDS),
+    wait=wait_fixed(TURN_EVERY),
+    reraise=True,
+)
+def rows_in_turn(connection: Connection, query: Query) -> list[tuple[Any, ...]]:
+    """Return all rows of a query that locks tables, as printing a view or a rule does.
+
+    It holds some while it waits for the next. In a circle of locks the server ends whoever has
+    waited for `deadlock_timeout` when it closes: that would be prod, had we waited for so long
+    before. Rolled back, or a long transaction of ours would keep the locks.
+    """
+    with connection.transaction(force_rollback=True):
+        run(connection, TURN)
+        return rows(connection, query)
 
 
 def row(

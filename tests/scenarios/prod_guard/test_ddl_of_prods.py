@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
 
+from db_migration import catalog_described
+from db_migration.catalog_described import Described
 from db_migration.following import prepare, release
 from tests.support.beside import beside
+from tests.support.fix_postgres import wait_for
 from tests.support.scenario import Scenario
 
 TIMES = 15
@@ -40,6 +44,33 @@ def changing(scenario: Scenario) -> Iterator[Changes]:
 
     with beside(change):
         yield found
+
+
+VIEWS = """
+CREATE TABLE read_first (id int);
+CREATE TABLE read_second (id int);
+CREATE VIEW of_first AS SELECT id FROM read_first;
+CREATE VIEW of_second AS SELECT id FROM read_second;
+"""
+
+
+def test_a_circle_of_locks_is_left_by_whoever_describes_views(scenario: Scenario) -> None:
+    """Printing a view locks its tables. Who has waited for `deadlock_timeout` looks for no circle
+    any more, and the server would end prod's transaction.
+    """
+    scenario.source.sql(VIEWS, database="airbyte")
+    found: list[Described] = []
+
+    def describe(_: threading.Event) -> None:
+        with scenario.context().owner.connect() as connection:
+            found.append(catalog_described.read(connection))
+
+    with scenario.source.connect("airbyte") as prod, beside(describe), prod.transaction():
+        prod.execute("ALTER TABLE read_second ADD more int")
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() - began > 1.5, 5)
+        prod.execute("ALTER TABLE read_first ADD more int")
+    assert found[0].views.keys() >= {"view public.of_first", "view public.of_second"}
 
 
 def test_rights_come_and_go_while_a_table_is_changed(scenario: Scenario) -> None:
