@@ -132,14 +132,18 @@ def read_role(connection: Connection, role: str) -> dict[str, Any] | None:
 
 
 def write_role(connection: Connection, role: str, body: dict[str, Any]) -> None:
-    """Note on the role what was there before; what is noted of other databases stays."""
-    others = (_whole_note(connection, role) or {}).get(DATABASES, {})
+    """Note on the role what was there before; what is noted of other databases stays.
+
+    So does what their feeds have noted of the server since `body` was read.
+    """
+    now = _whole_note(connection, role) or {}
+    others = now.pop(DATABASES, {})
     mine = {key: found for key, found in body.items() if key in OF_DATABASE}
     common = {key: found for key, found in body.items() if key not in OF_DATABASE}
     parts = {**others, _this_database(connection): mine}
     parts = {database: part for database, part in parts.items() if part}
     more = {DATABASES: parts} if parts else {}
-    _comment(connection, sql.SQL("ROLE {}").format(sql.Identifier(role)), {**common, **more})
+    _comment(connection, sql.SQL("ROLE {}").format(sql.Identifier(role)), {**now, **common, **more})
 
 
 def elsewhere(connection: Connection, role: str) -> list[str]:

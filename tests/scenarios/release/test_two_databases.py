@@ -89,3 +89,16 @@ def test_a_note_that_names_no_database_stays_with_the_one_it_is_about(
     do(other, "release")
     assert left(scenario) == clean
     assert footprint(scenario) == before
+
+
+def test_two_feeds_that_note_at_once_lose_nothing(scenario: Scenario, other: Scenario) -> None:
+    do(scenario, "prepare")
+    with scenario.context().owner.connect() as one, other.context().owner.connect() as two:
+        noted = marks.read_role(two, ROLE) or {}
+        mine = {**(marks.read_role(one, ROLE) or {}), "wal_level_was": "replica"}
+        marks.write_role(one, ROLE, mine)
+        marks.write_role(two, ROLE, {**noted, "had": []})
+        assert marks.read_role(one, ROLE) == mine
+        assert marks.elsewhere(one, ROLE) == [OTHER]
+    do(scenario, "release")
+    do(other, "release")
