@@ -9,9 +9,10 @@ from psycopg import sql
 
 from db_migration import catalog
 from db_migration.following.schema_watch import NORMAL_OBJECTS
-from db_migration.postgres import Connection, rows, run
+from db_migration.postgres import Connection, rows, run, value
 
 TRY_SECONDS = 2
+MAY_TRY = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
 
 OF_SUPERUSERS = f"""
 SELECT array(SELECT pg_describe_object(o.class, o.id, 0) FROM (
@@ -82,6 +83,8 @@ def needing_a_path(connection: Connection) -> list[str] | None:
     """
     try:
         found = rows(connection, sql.SQL(cast("Any", _EXPRESSIONS)))
+        if found and not value(connection, MAY_TRY):
+            return None
     except psycopg.Error:
         if connection.closed:
             raise

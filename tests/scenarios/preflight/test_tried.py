@@ -33,6 +33,10 @@ def test_what_is_tried_has_its_owners_rights_and_leaves_nothing(scenario: Scenar
             found = definitions.needing_a_path(connection)
             assert "theirs.asking: constraint asks (asked by theirs)" in (found or ())
             assert postgres.value(connection, "SHOW search_path") == "pg_catalog"
+            postgres.run(connection, "REVOKE TEMP ON DATABASE airbyte FROM PUBLIC")
+            with postgres.become(connection, "theirs"):  # what can not be tried is not found good
+                assert definitions.needing_a_path(connection) is None
     finally:
+        scenario.source.sql("GRANT TEMP ON DATABASE airbyte TO PUBLIC")
         gone = "DROP SCHEMA theirs CASCADE; DROP ROLE theirs"
         scenario.source.sql(gone, database="airbyte")
