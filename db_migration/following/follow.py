@@ -81,11 +81,18 @@ def swap_mirror(context: Context) -> None:
 
 @effect(Effect.CREATE_SUBSCRIPTION)
 def create_subscription(context: Context) -> None:
-    """Subscribe from the slot's starting point; not yet enabled."""
+    """Subscribe from the slot's starting point; not yet enabled.
+
+    A worker that flushes nothing (`synchronous_commit`, off unless said) leaves it to its last
+    answers to tell the source what is kept. The next worker knows of none of that: it tells the
+    source that all it was sent is kept, and what the target loses in a crash then is sent by nobody
+    again.
+    """
     name = sql.Identifier(context.feed.slot)
     create = sql.SQL(
         "CREATE SUBSCRIPTION {name} CONNECTION {conninfo} PUBLICATION {publication} WITH "
-        "(create_slot = false, slot_name = {slot}, copy_data = false, enabled = false)"
+        "(create_slot = false, slot_name = {slot}, copy_data = false, enabled = false, "
+        "synchronous_commit = 'local')"
     )
     with context.mirror.connect() as connection:
         hush(connection)

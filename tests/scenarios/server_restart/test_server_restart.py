@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,39 @@ def test_feed_goes_on_after_a_server_died(scenario: Scenario, side: str) -> None
     after = scenario.target.sql("SELECT oid FROM pg_database WHERE datname = 'airbyte_mirror'")
     assert after == before, "an outage is no reason for a new copy"
     assert scenario.cli("verify").returncode == 0
+
+
+@pytest.fixture
+def lazy(scenario: Scenario) -> Iterator[PgServer]:
+    """A target that flushes nothing of what nobody waits for; all of it is lost when it dies."""
+    for wanted in ("SET wal_writer_delay = '10s'", "SET wal_writer_flush_after = '1GB'"):
+        scenario.target.sql(f"ALTER SYSTEM {wanted}")
+    scenario.target.sql("SELECT pg_reload_conf()")
+    yield scenario.target
+    scenario.target.start()
+    for name in ("wal_writer_delay", "wal_writer_flush_after"):
+        scenario.target.sql(f"ALTER SYSTEM RESET {name}")
+    scenario.target.sql("SELECT pg_reload_conf()")
+
+
+def test_what_a_worker_has_applied_outlives_it_and_the_server(
+    scenario: Scenario, lazy: PgServer
+) -> None:
+    """The next worker tells the source that all it was sent is kept, whoever applied it."""
+    agent = scenario.converge()
+    for number in range(5):
+        write(scenario.source, f"before {number}")
+    scenario.assert_equal()
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE pid IS NOT NULL"
+    written = scenario.source.sql("SELECT pg_current_wal_lsn()")[0]
+    lazy.sql(end)
+    confirmed = "SELECT FROM pg_replication_slots WHERE confirmed_flush_lsn >= %s AND active"
+    wait_for(lambda: scenario.source.sql(confirmed, *written), timeouts.FOLLOW)
+    lazy.kill()
+    lazy.start()
+    scenario.converge(agent)
+    write(scenario.source, "after")
+    scenario.assert_equal()
 
 
 def test_source_that_was_set_back_is_copied_anew(scenario: Scenario) -> None:
