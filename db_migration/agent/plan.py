@@ -277,11 +277,11 @@ def changed(mark: Mark, source: Source) -> str | None:
         return NO_TABLE_CHANGED
     if mark.snapshot is not None:
         return "it shows a snapshot, and no slot starts there"
-    for name, fingerprint in sorted(mark.tables.items()):
+    for name, fingerprint in sorted({**mark.begun, **mark.tables}.items()):
         table = source.tables.get(name)
         if table is None or table.fingerprint != fingerprint:
             return TABLE_CHANGED.format(name)
-        if not source.publication or not table.published:
+        if name in mark.tables and not (source.publication and table.published):
             return f"table {name} is not published any more"
     return None
 

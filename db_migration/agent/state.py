@@ -94,6 +94,8 @@ class Mark:
     types: str
     snapshot: Snapshot | None = None
     """None where a slot stands at `lsn`, or stood there."""
+    begun: Mapping[str, str] = field(default_factory=dict)
+    """New tables that are being taken in, as they were described: some of them may be there."""
 
 
 @dataclass(frozen=True)

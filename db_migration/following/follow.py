@@ -198,11 +198,14 @@ def add_tables(context: Context) -> None:
     if mark.types != described.types or not late:
         return
     tables = [found[name] for name in late]
+    added = described.fingerprints(tables)
+    # Who is killed now leaves tables in the mirror, and prod may change or drop them before the
+    # next attempt: without this nobody would know of them.
+    mark_tables(context, replace(mark, begun=added))
     create_late_tables(context, tables)
     prepare.publish_late(context, late)
     refresh(context)
-    added = described.fingerprints(tables)
-    mark_tables(context, replace(mark, tables={**mark.tables, **added}))
+    mark_tables(context, replace(mark, tables={**mark.tables, **added}, begun={}))
 
 
 def _mark(context: Context) -> Mark:
@@ -262,6 +265,6 @@ def refresh(context: Context) -> None:
 
 @effect(Effect.MARK_TABLES)
 def mark_tables(context: Context, mark: Mark) -> None:
-    """Note that the mirror holds these tables too."""
+    """Note which tables the mirror holds, and which it is to hold."""
     with context.control.connect() as connection:
         marks.write_mirror(connection, context.feed.target.database, mark)

@@ -51,7 +51,13 @@ def mirror_mark(comment: str | None) -> Mark | None:
     if found is None or found.get("kind") != "mirror":
         return None
     taken = Snapshot(**found["snapshot"]) if found.get("snapshot") else None
-    return Mark(lsn=found["lsn"], tables=found["tables"], types=found["types"], snapshot=taken)
+    return Mark(
+        lsn=found["lsn"],
+        tables=found["tables"],
+        types=found["types"],
+        snapshot=taken,
+        begun=found.get("begun", {}),
+    )
 
 
 def working_mark(comment: str | None) -> WorkingMark | None:
@@ -103,6 +109,8 @@ def write_active(connection: Connection, database: str, epoch: int, reason: str)
 def write_mirror(connection: Connection, database: str, mark: Mark) -> None:
     """Mark `database` as a complete copy."""
     body = {"kind": "mirror", "lsn": mark.lsn, "types": mark.types, "tables": dict(mark.tables)}
+    if mark.begun:
+        body["begun"] = dict(mark.begun)
     if mark.snapshot is not None:
         body |= {"snapshot": asdict(mark.snapshot), "source": mark.snapshot.source}
     _comment(connection, sql.SQL("DATABASE {}").format(sql.Identifier(database)), body)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from db_migration.following import prepare
 from tests.support import timeouts
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import Scenario
@@ -135,3 +138,27 @@ def test_slot_of_a_single_table_does_not_outlive_the_feed(scenario: Scenario) ->
     done = scenario.cli("release")
     assert done.returncode == 0, done.stderr
     assert scenario.source.sql(slots) == []
+
+
+@pytest.mark.parametrize(
+    "meanwhile", ["DROP TABLE passing", "ALTER TABLE passing ADD COLUMN later int"]
+)
+def test_what_a_killed_attempt_has_made_is_not_forgotten(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    agent = scenario.converge()
+    scenario.source.sql("CREATE TABLE passing (id int PRIMARY KEY)", database="airbyte")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(prepare, "publish_late", killed)
+        with pytest.raises(KeyboardInterrupt):
+            wait_for(lambda: agent.once() is None, timeouts.AGENT_STEP)
+    assert "public.passing" in scenario.content(scenario.target, "airbyte_mirror")
+    scenario.source.sql(meanwhile, database="airbyte")
+    scenario.converge(agent)
+    scenario.assert_equal()
+    done = scenario.cli("verify")
+    assert done.returncode == 0, done.stdout

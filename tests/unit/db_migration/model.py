@@ -242,7 +242,14 @@ def _mark_tables(w: World) -> None:
     mark = w.mirror.mark
     assert mark is not None
     tables = {name: table.fingerprint for name, table in w.tables.items()}
-    w.mirror.mark = replace(mark, tables=tables)
+    w.mirror.mark = replace(mark, tables=tables, begun={})
+
+
+def _begin_tables(w: World) -> None:
+    mark = w.mirror.mark
+    assert mark is not None
+    late = {name: t.fingerprint for name, t in w.tables.items() if name not in mark.tables}
+    w.mirror.mark = replace(mark, begun=late)
 
 
 def _clone(w: World) -> None:
@@ -335,6 +342,7 @@ def effects(step: Step, world: World) -> Effects:  # size: a table, one entry a 
         Step.DROP_SLOT: [(Effect.DROP_SLOT, _drop_slot)],
         Step.DROP_SEED: [(Effect.DROP_SEED, _drop("seed"))],
         Step.ADD_TABLES: [
+            (Effect.MARK_TABLES, _begin_tables),
             (Effect.CREATE_LATE_TABLES, _nothing),
             (Effect.PUBLISH_LATE_TABLES, _publish),
             (Effect.REFRESH_SUBSCRIPTION, _nothing),
