@@ -12,6 +12,9 @@ from psycopg import sql
 
 from db_migration.postgres import Connection, rows, value
 
+NORMAL_OBJECTS = 16384
+"""The first oid that initdb has not given (`FirstNormalObjectId`, access/transam.h)."""
+
 USER_SCHEMAS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'"
 _ORDINARY = "c.relkind = 'r' AND c.relpersistence = 'p'"
 _OWN = (

@@ -9,7 +9,7 @@ from typing import Any
 from psycopg import sql
 
 from db_migration.agent.state import Mark, Snapshot
-from db_migration.following.schema_watch import NORMAL_OBJECTS
+from db_migration.catalog import NORMAL_OBJECTS
 from db_migration.postgres import Connection, rows, run, value
 
 KEY = "airbyte_migration"

@@ -18,9 +18,6 @@ from db_migration.agent.state import SourceTable
 from db_migration.config import PUBLICATION
 from db_migration.postgres import Connection, value
 
-NORMAL_OBJECTS = 16384
-"""The first oid that initdb has not given (`FirstNormalObjectId`, access/transam.h)."""
-
 KEEP_SECONDS = 60.0
 """A reading is renewed after this, whatever the stamp says."""
 
@@ -61,7 +58,7 @@ STAMP = sql.SQL(
         sql.SQL(_ROWS).format(sql.Identifier(of), sql.Literal(part), sql.Identifier(name))
         for part, (name, of) in enumerate(CATALOGS.items())
     ),
-    sql.Literal(NORMAL_OBJECTS),
+    sql.Literal(catalog.NORMAL_OBJECTS),
 )
 
 

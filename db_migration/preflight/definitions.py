@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from db_migration import catalog
-from db_migration.following.schema_watch import NORMAL_OBJECTS
+from db_migration.catalog import NORMAL_OBJECTS
 from db_migration.postgres import Connection, rows, run, value
 
 TRY_SECONDS = 2

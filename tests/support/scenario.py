@@ -217,6 +217,12 @@ class Scenario:
             found = []
         return found[0][0] if found else {"state": None, "error": None}
 
+    def copies(self) -> int:
+        """Count the copies that were begun."""
+        query = "SELECT count(*) FROM migration.event WHERE step = 'seed' AND phase = 'started'"
+        found = self.target.sql(query, database="airbyte_migration")
+        return int(found[0][0])
+
     def run_in_background(self, agent: Agent) -> Callable[[], None]:
         """Run an agent in a thread; returns what stops it and raises what it raised."""
         failed: list[BaseException] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -37,13 +37,6 @@ UPGRADE = (
     "ALTER TABLE stream_reset RENAME TO stream_resets",
     "INSERT INTO jobs (scope, status) VALUES ('after', 'cancelled')",
 )
-
-
-def copies(scenario: Scenario) -> int:
-    """Count the copies that were begun."""
-    query = "SELECT count(*) FROM migration.event WHERE step = 'seed' AND phase = 'started'"
-    found = scenario.target.sql(query, database="airbyte_migration")
-    return int(found[0][0])
 
 
 def ddl(scenario: Scenario, statement: str) -> None:
@@ -110,7 +103,7 @@ def test_an_upgrade_is_one_new_copy(scenario: Scenario) -> None:
         settle(scenario)
     assert wrong == []
     stop()
-    assert copies(scenario) == 2
+    assert scenario.copies() == 2
     assert scenario.cli("verify").returncode == 0
 
 
@@ -162,6 +155,18 @@ def test_during_a_copy(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> N
     assert scenario.cli("verify").returncode == 0
 
 
+def each_is_a_new_copy(scenario: Scenario, statements: Sequence[str]) -> None:
+    """Have prod carry out one after the other: one copy each, the last equal."""
+    agent = scenario.converge()
+    for number, statement in enumerate(statements, 2):
+        ddl(scenario, statement)
+        scenario.converge(agent)
+        assert scenario.copies() == number, statement
+    settle(scenario)
+    done = scenario.cli("verify")
+    assert done.returncode == 0, done.stdout
+
+
 BESIDE_TABLES = (
     "CREATE SEQUENCE numbers; CREATE TABLE numbered (id bigint PRIMARY KEY DEFAULT "
     "nextval('numbers')); INSERT INTO numbered DEFAULT VALUES",
@@ -182,14 +187,7 @@ def test_what_is_no_table_is_made_anew_too(scenario: Scenario) -> None:
         "CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT n * 2'; "
         "CREATE TABLE counted (id serial PRIMARY KEY)",
     )
-    agent = scenario.converge()
-    for number, statement in enumerate(BESIDE_TABLES, 2):
-        ddl(scenario, statement)
-        scenario.converge(agent)
-        assert copies(scenario) == number, statement
-    settle(scenario)
-    done = scenario.cli("verify")
-    assert done.returncode == 0, done.stdout
+    each_is_a_new_copy(scenario, BESIDE_TABLES)
 
 
 BESIDE_COLUMNS = (
@@ -207,14 +205,7 @@ def test_what_is_no_column_is_made_anew_too(scenario: Scenario) -> None:
         "CREATE DOMAIN short AS text CHECK (length(VALUE) < 5); "
         "CREATE TABLE shortened (value short PRIMARY KEY)",
     )
-    agent = scenario.converge()
-    for number, statement in enumerate(BESIDE_COLUMNS, 2):
-        ddl(scenario, statement)
-        scenario.converge(agent)
-        assert copies(scenario) == number, statement
-    settle(scenario)
-    done = scenario.cli("verify")
-    assert done.returncode == 0, done.stdout
+    each_is_a_new_copy(scenario, BESIDE_COLUMNS)
 
 
 def test_what_no_dump_carries_is_one_new_copy_and_not_one_after_the_other(
@@ -225,7 +216,7 @@ def test_what_no_dump_carries_is_one_new_copy_and_not_one_after_the_other(
     scenario.converge(agent)
     settle(scenario)
     scenario.converge()  # another agent, which has to read all of it again
-    assert copies(scenario) == 2
+    assert scenario.copies() == 2
     done = scenario.cli("verify")
     assert done.returncode == 3
     assert "attempts_job_id_fkey fires never" in done.stdout
@@ -241,4 +232,4 @@ def test_what_a_session_keeps_for_itself_is_no_change(scenario: Scenario) -> Non
         )
         scenario.converge(agent)
         assert scenario.cli("verify").returncode == 0
-    assert copies(scenario) == 1
+    assert scenario.copies() == 1

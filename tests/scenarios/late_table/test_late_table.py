@@ -56,17 +56,12 @@ INSERT INTO described (name) VALUES ('one');
 """
 
 
-def copies(scenario: Scenario) -> list[tuple[str]]:
-    query = "SELECT step FROM migration.event WHERE step = 'seed' AND phase = 'started'"
-    return scenario.target.sql(query, database="airbyte_migration")
-
-
 def test_is_taken_in_with_all_that_is_its_own(scenario: Scenario) -> None:
     agent = scenario.converge()
     scenario.source.sql(WITH_ALL_THAT_IS_ITS_OWN, database="airbyte")
     scenario.converge(agent)
     scenario.assert_equal()
-    assert len(copies(scenario)) == 1, "the whole copy was made anew for one table"
+    assert scenario.copies() == 1, "the whole copy was made anew for one table"
     done = scenario.cli("verify")
     assert done.returncode == 0, done.stdout
 
@@ -80,7 +75,7 @@ def test_with_statistics_is_a_new_copy(scenario: Scenario) -> None:
         database="airbyte",
     )
     scenario.converge(agent)
-    assert len(copies(scenario)) == 2
+    assert scenario.copies() == 2
     done = scenario.cli("verify")
     assert done.returncode == 0, done.stdout
 
