@@ -139,22 +139,6 @@ def columns(connection: Connection, table: Table) -> list[Column]:
     return [Column(*item) for item in found]
 
 
-def primary_key(connection: Connection, table: Table) -> list[str]:
-    """Return the columns of the primary key, none if there is none."""
-    found = rows(
-        connection,
-        """
-        SELECT a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-        JOIN pg_namespace n ON n.oid = c.relnamespace
-        CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(attnum, place)
-        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
-        WHERE i.indisprimary AND n.nspname = %s AND c.relname = %s ORDER BY k.place
-        """,
-        (table.schema, table.name),
-    )
-    return [name for (name,) in found]
-
-
 def sequences(connection: Connection) -> list[Sequence]:
     """List the sequences; `last_value` is None until the first use."""
     found = rows(
