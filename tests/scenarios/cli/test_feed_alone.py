@@ -17,7 +17,7 @@ import pytest
 from pydantic import BaseModel
 
 from db_migration import config as configuration
-from tests.support import timeouts
+from tests.support import exact, timeouts
 from tests.support.fix_postgres import PgServer
 from tests.support.scenario import PASSWORDS, ROOT, Scenario
 
@@ -28,10 +28,6 @@ IMAGE = "registry.example.com/db-migration"
 FILES = {"feed": "migration", "owner": "source_owner"}
 BY_PULUMI = ("servers", "instances", "initial", "cutover", "schedules")
 WARNINGS_ONLY = 5
-GAVE_UP = re.compile(r"no moment of|writers may have waited")
-"""What `verify --exact` says on a machine that has no time left: it is to be repeated."""
-
-PATIENCE = 10
 
 
 @dataclass
@@ -54,10 +50,7 @@ class Typist:
         else:
             begin = max(n for n, word in enumerate(words) if word in {"db-migration", IMAGE})
             verb = words[begin + 1 :]
-            for _ in range(PATIENCE):
-                done = self._run(*verb)
-                if not GAVE_UP.search(done.stderr):
-                    break
+            done = exact.commanded(lambda: self._run(*verb))
             well = {0, WARNINGS_ONLY} if verb == ["preflight"] else {0}
             assert done.returncode in well, f"{line}: {done.stderr}"
 

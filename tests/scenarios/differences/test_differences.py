@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.scenarios.differences.cases import CASES, KINDS, UNCHANGED
+from tests.support import exact
 from tests.support.scenario import Scenario
 
-PATIENCE = 10
 STRENGTHS = {"continuous": (), "exact": ("--exact",)}
 
 
@@ -23,12 +23,7 @@ class Found:
 
 
 def verify(scenario: Scenario, *options: str) -> Found:
-    """Run the command; on a machine that has no time left, --exact gives up, and is repeated."""
-    done = scenario.cli("verify", "--json", *options)
-    for _ in range(PATIENCE):
-        if "no moment of" not in done.stderr:
-            break
-        done = scenario.cli("verify", "--json", *options)
+    done = exact.commanded(lambda: scenario.cli("verify", "--json", *options))
     return Found(done.returncode, done.stdout + done.stderr, json.loads(done.stdout)["feeds"][0])
 
 

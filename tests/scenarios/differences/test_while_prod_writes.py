@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -22,11 +22,10 @@ from db_migration.verification import sums as verify_sums
 from db_migration.verification import verify
 from db_migration.verification.rows import Shape, Sides
 from tests.scenarios.differences.load import writing
-from tests.support import timeouts
+from tests.support import exact, timeouts
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import SLOT, Scenario
 
-PATIENCE = 10
 NOTICEABLE = 0.5 * timeouts.FACTOR
 LIMIT = verify_pause.PAUSE_MS / 1000 + NOTICEABLE
 
@@ -39,14 +38,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def deadlocks(scenario: Scenario) -> int:
     query = "SELECT deadlocks FROM pg_stat_database WHERE datname = 'airbyte'"
     return int(scenario.source.sql(query)[0][0])
-
-
-def exactly(scenario: Scenario) -> verify.Result:
-    """Verify exactly; on a machine that has no time left it gives up, and is repeated."""
-    for _ in range(PATIENCE):
-        with suppress(BlockedError):
-            return verify.verify_exactly(scenario.context())
-    return verify.verify_exactly(scenario.context())
 
 
 @contextmanager
@@ -70,7 +61,7 @@ def test_exact_at_one_lsn_while_prod_writes(followed: Scenario) -> None:
     before, rounds, pauses = deadlocks(followed), 8, []
     with writing(followed) as load:
         for _ in range(rounds):
-            found = exactly(followed)
+            found = exact.verified(followed)
             assert found.differences == []
             assert found.pause is not None
             pauses.append(found.pause)
@@ -86,7 +77,7 @@ def test_exact_finds_what_differs_while_prod_writes(followed: Scenario) -> None:
     query = "UPDATE jobs SET config = '{}' WHERE id = 400"
     followed.target.sql(query, database="airbyte_mirror")
     with writing(followed):
-        found = exactly(followed)
+        found = exact.verified(followed)
     undo = """UPDATE jobs SET config = '{"n": 400}' WHERE id = 400"""
     followed.target.sql(undo, database="airbyte_mirror")
     assert found.differences == ["table public.jobs: row {400} differs in config"]
@@ -111,12 +102,12 @@ def test_long_transaction_makes_exact_give_up(followed: Scenario, statement: str
         assert load.failures == []
         assert load.slowest_seconds < LIMIT
         prod.execute("SELECT 1")
-    assert exactly(followed).differences == []
+    assert exact.verified(followed).differences == []
 
 
 def test_long_reader_is_in_nobodys_way(followed: Scenario) -> None:
     with open_transaction(followed, "SELECT count(*) FROM jobs"):
-        assert exactly(followed).differences == []
+        assert exact.verified(followed).differences == []
 
 
 def test_server_lets_go_when_the_script_stands_still(
@@ -209,7 +200,7 @@ def is_awaited(scenario: Scenario, table: str) -> bool:
     return bool(scenario.source.sql(query, table, database="airbyte"))
 
 
-@pytest.mark.parametrize("check", [continuously, exactly])
+@pytest.mark.parametrize("check", [continuously, exact.verified])
 def test_statements_of_prod_that_alter_several_tables_meet_no_circle_of_locks(
     followed: Scenario,
     monkeypatch: pytest.MonkeyPatch,
@@ -243,7 +234,7 @@ def test_table_that_is_altered_after_the_snapshot_is_named(
 
     before_hashing(monkeypatch, lambda: rename("value", "altered"))
     try:
-        found = exactly(followed)
+        found = exact.verified(followed)
     finally:
         rename("altered", "value")
     assert found.differences == ["table public.granted: its rows can not be read on both sides"]
@@ -261,7 +252,7 @@ def test_table_that_is_emptied_after_the_snapshot_is_not_called_equal(
         followed.source.sql("TRUNCATE granted", database="airbyte")
         wait_for(lambda: not rows_of_mirror("SELECT FROM granted"), timeouts.ARRIVES)
 
-    for _ in range(PATIENCE):
+    for _ in range(exact.PATIENCE):
         followed.source.sql("INSERT INTO granted VALUES (1, 'prod')", database="airbyte")
         wait_for(lambda: rows_of_mirror("SELECT FROM granted"), timeouts.ARRIVES)
         rows_of_mirror("UPDATE granted SET value = 'mirror'")
@@ -270,7 +261,7 @@ def test_table_that_is_emptied_after_the_snapshot_is_not_called_equal(
             with pytest.raises(BlockedError) as refused:
                 verify.verify_exactly(followed.context())
         followed.source.sql("TRUNCATE granted", database="airbyte")
-        if "no moment of" not in refused.value.found:
+        if not exact.GAVE_UP.search(refused.value.found):
             break
     assert refused.value.found == (
         "prod has emptied or rewritten public.granted during the verification"
