@@ -83,6 +83,7 @@ prove-tests: setup ## every measure switched off in turn; each must turn its tes
 
 .PHONY: benchmarks
 benchmarks: setup ## ours against its peers on one database; report in benchmarks/results
+	@tools/bootstrap psql:postgresql-client pgcopydb:pgcopydb
 	@$(STEADILY) "benchmarks" -- $(PY) -m benchmarks
 
 .PHONY: takeovers

@@ -22,7 +22,7 @@ import structlog
 import typer
 
 from benchmarks import asked, dataset, following, methods, ours_setup, report, slowdown
-from benchmarks.methods import METHODS, Unavailable, World
+from benchmarks.methods import METHODS, World
 from benchmarks.report import Results
 from benchmarks.servers import server
 from benchmarks.statistics import interleaved
@@ -55,6 +55,7 @@ def main(  # noqa: PLR0913 - each is an option
     gigabytes = asked.sizes(sizes)
     kinds = asked.some_of("--shapes", shapes.split(","), dataset.SHAPES)
     wanted = asked.some_of("--only", only or list(METHODS), METHODS)
+    asked.programs(wanted if gigabytes else [])
     seconds = asked.seconds(seconds)
     results = asked.kept(out) if keep else None
     asked.folder(out)
@@ -90,11 +91,7 @@ def measure(results: Results, size: float, shape: str, wanted: list[str], out: P
         for method in interleaved(wanted, results.runs):
             found.target.run("CHECKPOINT")  # nobody pays for what the one before has left
             before = cpu_seconds(found)
-            try:
-                run = METHODS[method](found)
-            except Unavailable as missing:
-                results.unavailable[method] = str(missing)
-                continue
+            run = METHODS[method](found)
             times[method].append(run.seconds)
             spent = results.cpu.setdefault(name, {}).setdefault(method, [])
             spent.append([now - then for now, then in zip(cpu_seconds(found), before, strict=True)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -32,6 +33,15 @@ def some_of(option: str, named: Sequence[str], there_are: Collection[str]) -> li
         msg = f"{option} must name some of {choices}, got `{'`, `'.join(unknown)}`"
         raise typer.BadParameter(msg)
     return [name for name in there_are if name in named]
+
+
+def programs(wanted: Collection[str]) -> None:
+    """Refuse to begin without a program that will be compared with, or that fills a copy."""
+    needed = {"psql", "pgcopydb"} & {"psql", *wanted}
+    if missing := sorted(name for name in needed if shutil.which(name) is None):
+        msg = f"`{'`, `'.join(missing)}` must be installed (as root on Debian `make benchmarks` "
+        msg += "does that), or methods be named that need nothing of it: --only"
+        raise typer.BadParameter(msg)
 
 
 def seconds(number: float) -> float:

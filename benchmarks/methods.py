@@ -50,10 +50,6 @@ class Run:
     memory_kib: int = 0
 
 
-class Unavailable(Exception):  # noqa: N818 - a fact for the report, not an error
-    """The peer can not be had on this machine."""
-
-
 def client(name: str) -> str:
     """Return PostgreSQL 18's client programs: as new as the newest server needs."""
     return str(Path(dump.program()).with_name(name))
@@ -102,9 +98,6 @@ def dump_and_restore(world: World) -> Run:
 
 def pgcopydb(world: World) -> Run:
     """`pgcopydb clone` with two table and two index jobs; includes its VACUUM ANALYZE."""
-    if shutil.which("pgcopydb") is None:
-        msg = "pgcopydb is not installed (Debian: apt-get install pgcopydb)"
-        raise Unavailable(msg)
     binaries = str(Path(client("pg_dump")).parent)
     folder = world.folder / "pgcopydb"
     uris = _uris(world)

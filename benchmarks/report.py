@@ -34,7 +34,6 @@ class Results:
     lags: list[dict[str, float]] = field(default_factory=list)
     slowdown: dict[str, list[float]] = field(default_factory=dict)
     """Median milliseconds of a write, `attached` and `detached`, pair by pair."""
-    unavailable: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -119,7 +118,6 @@ def markdown(results: Results) -> str:
         "",
         *_table(["machine", ""], [[key, value] for key, value in results.machine.items()]),
         *_table(["program", "version"], [[k, v] for k, v in results.versions.items()]),
-        *[f"Not run: {name}: {why}" for name, why in results.unavailable.items()],
         "## Aims",
         "",
         *_table(

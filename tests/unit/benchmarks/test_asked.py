@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     monkeypatch.setattr(benchmark, "machine", dict)
     monkeypatch.setattr(benchmark, "versions", dict)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(shutil, "which", lambda name: name)
     monkeypatch.setattr(benchmark, "follow", lambda *_: found.append("follow"))
     monkeypatch.setattr(
         benchmark, "measure", lambda _, size, shape, wanted, __: found.append((size, shape, wanted))
@@ -84,6 +86,30 @@ def test_nothing_that_could_be_kept(out: Path, measured: list[object], text: str
     assert (code, measured) == (2, [])
     assert "--keep needs the results of an earlier run" in told
     assert content(out) == before
+
+
+@pytest.mark.parametrize(
+    ("missing", "options", "named"),
+    [
+        ("pgcopydb", (), "`pgcopydb` must be installed"),
+        ("psql", ("--only", "ours"), "`psql` must be installed"),
+        ("pgcopydb", ("--only", "ours"), None),
+        ("pgcopydb", ("--sizes", ""), None),
+    ],
+)
+def test_a_peer_is_not_left_out_in_silence(
+    out: Path,
+    measured: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+    missing: str,
+    options: tuple[str, ...],
+    named: str | None,
+) -> None:
+    """The aims are ratios to it: a report without it says nothing of them."""
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == missing else name)
+    code, told = ask(out, *options)
+    assert (code, bool(measured)) == ((2, False) if named else (0, True))
+    assert (named or "") in told
 
 
 def test_folder_that_is_a_file(out: Path, measured: list[object]) -> None:

@@ -74,12 +74,6 @@ def test_a_pipe_in_a_name_does_not_end_its_cell() -> None:
     assert "| pg_dump \\| psql | 7.00 |" in report.markdown(found)
 
 
-def test_a_peer_that_was_not_there_is_named() -> None:
-    found = results()
-    found.unavailable["pgcopydb"] = "not installed"
-    assert "Not run: pgcopydb: not installed" in report.markdown(found)
-
-
 def test_plots_are_well_formed() -> None:
     odd = {"a < b & c": 1.0, "nothing": 0.0}
     for drawing in (
