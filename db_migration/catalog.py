@@ -57,6 +57,11 @@ class Table:
     """Changes with TRUNCATE and with whatever rewrites a table: both empty it for an older
     snapshot. It is the one that the reader's snapshot shows, which `pg_relation_filenode` is not.
     """
+    body: str = ""
+    """Changes when rows come about by DDL, of which no subscriber hears: the table or a column is
+    made again, another table gets its name, ALTER TABLE computes values anew. TRUNCATE, CLUSTER and
+    VACUUM leave it. Differs from server to server.
+    """
 
     @property
     def full_name(self) -> str:
@@ -94,32 +99,41 @@ class Sequence:
         return f"{self.schema}.{self.name}"
 
 
+BODY = """
+left(md5(c.oid || ' ' || c.reltoastrelid || ' ' || coalesce((
+    SELECT string_agg(a.attnum || CASE c.reltoastrelid WHEN 0 THEN ' ' || a.xmin ELSE '' END, ', '
+        ORDER BY a.attnum) FROM pg_attribute a
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '')), 12)
+"""
+"""ALTER TABLE that rewrites gives a table other storage for long values, which nothing else does
+(finish_heap_swap, commands/cluster.c). One that has none shows it by its columns alone.
+"""
+
+
+TABLES = sql.SQL("""
+SELECT n.nspname, c.relname, c.relreplident::text,
+       c.relreplident = 'f' OR EXISTS (
+           SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid
+               AND i.indimmediate AND CASE c.relreplident WHEN 'd' THEN i.indisprimary
+               WHEN 'i' THEN i.indisreplident ELSE false END),
+       EXISTS (SELECT FROM pg_publication_tables p WHERE p.pubname = %s
+               AND p.schemaname = n.nspname AND p.tablename = c.relname),
+       pg_table_size(c.oid),
+       (pg_relation_size(c.oid) / current_setting('block_size')::int)::int, c.oid,
+       c.relfilenode, {body}
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence = 'p'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+ORDER BY 1, 2
+""").format(body=sql.SQL(BODY))
+
+
 def tables(connection: Connection, publication: str = "") -> list[Table]:
     """List the tables that can be published, with their replica identity.
 
     A deferrable key is none to PostgreSQL: prod could change no row of a table published with it.
     """
-    found = rows(
-        connection,
-        """
-        SELECT n.nspname, c.relname, c.relreplident::text,
-               c.relreplident = 'f' OR EXISTS (
-                   SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid
-                       AND i.indimmediate AND CASE c.relreplident WHEN 'd' THEN i.indisprimary
-                       WHEN 'i' THEN i.indisreplident ELSE false END),
-               EXISTS (SELECT FROM pg_publication_tables p WHERE p.pubname = %s
-                       AND p.schemaname = n.nspname AND p.tablename = c.relname),
-               pg_table_size(c.oid),
-               (pg_relation_size(c.oid) / current_setting('block_size')::int)::int, c.oid,
-               c.relfilenode
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind = 'r' AND c.relpersistence = 'p'
-          AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
-        ORDER BY 1, 2
-        """,
-        (publication,),
-    )
-    return [Table(*item) for item in found]
+    return [Table(*item) for item in rows(connection, TABLES, (publication,))]
 
 
 def columns(connection: Connection, table: Table) -> list[Column]:

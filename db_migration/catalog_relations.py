@@ -56,6 +56,11 @@ SELECT {table}, 'table ' || n.nspname || '.' || c.relname || ' columns in the or
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE {user} AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
 UNION ALL
+SELECT {table}, 'table ' || n.nspname || '.' || c.relname || ' rows named by ' || x.relname
+FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE {user} AND c.relkind = 'r' AND c.relreplident = 'i' AND i.indisreplident
+UNION ALL
 SELECT {table}, 'table ' || n.nspname || '.' || c.relname || ' row security'
        || CASE WHEN c.relrowsecurity THEN ' on' ELSE '' END
        || CASE WHEN c.relforcerowsecurity THEN ' forced' ELSE '' END

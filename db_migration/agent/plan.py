@@ -51,6 +51,7 @@ NO_TABLE_CHANGED = (
     "has changed on the source"
 )
 TABLE_CHANGED = "table {}, or what belongs to it, has changed on the source"
+ROWS_CHANGED = "table {}, or a column of it, was made again or computed anew on the source"
 
 
 class Step(StrEnum):
@@ -281,6 +282,8 @@ def changed(mark: Mark, source: Source) -> str | None:
         table = source.tables.get(name)
         if table is None or table.fingerprint != fingerprint:
             return TABLE_CHANGED.format(name)
+        if mark.bodies.get(name, table.body) != table.body:
+            return ROWS_CHANGED.format(name)
         if name in mark.tables and not (source.publication and table.published):
             return f"table {name} is not published any more"
     return None

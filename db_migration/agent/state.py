@@ -40,6 +40,8 @@ class SourceTable:
     fingerprint: str
     has_identity: bool = True
     published: bool = False
+    body: str = ""
+    """Changes with rows that DDL has made: see `catalog.Table`."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class Mark:
     """None where a slot stands at `lsn`, or stood there."""
     begun: Mapping[str, str] = field(default_factory=dict)
     """New tables that are being taken in, as they were described: some of them may be there."""
+    bodies: Mapping[str, str] = field(default_factory=dict)
+    """The tables' `body` on the source; earlier versions noted none."""
 
 
 @dataclass(frozen=True)

@@ -195,17 +195,21 @@ def add_tables(context: Context) -> None:
         described = catalog_described.read(source)
     mark = _mark(context)
     late = sorted(set(found) - set(mark.tables))
-    if mark.types != described.types or not late:
-        return
     tables = [found[name] for name in late]
     added = described.fingerprints(tables)
+    bodies = {**mark.bodies, **{table.full_name: table.body for table in tables}}
+    # What an earlier attempt has begun may have changed since the look that led here.
+    begun = {**added, **mark.begun} == added and {**bodies, **mark.bodies} == bodies
+    if mark.types != described.types or not late or not begun:
+        return
     # Who is killed now leaves tables in the mirror, and prod may change or drop them before the
     # next attempt: without this nobody would know of them.
-    mark_tables(context, replace(mark, begun=added))
+    mark_tables(context, replace(mark, begun=added, bodies=bodies))
     create_late_tables(context, tables)
     prepare.publish_late(context, late)
     refresh(context)
-    mark_tables(context, replace(mark, tables={**mark.tables, **added}, begun={}))
+    tables_now = {**mark.tables, **added}
+    mark_tables(context, replace(mark, tables=tables_now, begun={}, bodies=bodies))
 
 
 def _mark(context: Context) -> Mark:

@@ -57,6 +57,7 @@ def mirror_mark(comment: str | None) -> Mark | None:
         types=found["types"],
         snapshot=taken,
         begun=found.get("begun", {}),
+        bodies=found.get("bodies", {}),
     )
 
 
@@ -111,6 +112,8 @@ def write_mirror(connection: Connection, database: str, mark: Mark) -> None:
     body = {"kind": "mirror", "lsn": mark.lsn, "types": mark.types, "tables": dict(mark.tables)}
     if mark.begun:
         body["begun"] = dict(mark.begun)
+    if mark.bodies:
+        body["bodies"] = dict(mark.bodies)
     if mark.snapshot is not None:
         body |= {"snapshot": asdict(mark.snapshot), "source": mark.snapshot.source}
     _comment(connection, sql.SQL("DATABASE {}").format(sql.Identifier(database)), body)

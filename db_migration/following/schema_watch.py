@@ -74,9 +74,10 @@ class Schema:
     tables: Mapping[str, SourceTable]
     types: str
 
-    def definition(self) -> tuple[dict[str, str], str]:
+    def definition(self) -> tuple[dict[str, tuple[str, str]], str]:
         """Return what a copy must have too: not what is published, which is our own doing."""
-        return {name: table.fingerprint for name, table in self.tables.items()}, self.types
+        made = {name: (table.fingerprint, table.body) for name, table in self.tables.items()}
+        return made, self.types
 
 
 def read(connection: Connection) -> Schema:
@@ -86,7 +87,7 @@ def read(connection: Connection) -> Schema:
     fingerprints = described.fingerprints(found)
     tables = {
         table.full_name: SourceTable(
-            fingerprints[table.full_name], table.has_identity, table.published
+            fingerprints[table.full_name], table.has_identity, table.published, table.body
         )
         for table in found
     }

@@ -153,7 +153,8 @@ def read_plan(source: Connection, start: Start) -> Plan:
     seed_plan.refuse_same_names(found)
     published = [table for table in found if table.published]
     described = catalog_described.read(source)
-    mark = Mark(start.lsn, described.fingerprints(published), described.types)
+    bodies = {table.full_name: table.body for table in published}
+    mark = Mark(start.lsn, described.fingerprints(published), described.types, bodies=bodies)
     return Plan(
         published,
         [table for table in found if not table.published],

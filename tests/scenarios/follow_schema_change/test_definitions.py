@@ -39,6 +39,13 @@ MORE = {
     "grant on a view": "GRANT SELECT ON seen TO PUBLIC",
     "grant on a table's sequence": "GRANT USAGE ON SEQUENCE jobs_id_seq TO PUBLIC",
     "child of a table": "ALTER TABLE child INHERIT parent_of_it",
+    "table that is made again": "CREATE TABLE like_it (LIKE keyless INCLUDING ALL); "
+    "DROP TABLE keyless; ALTER TABLE like_it RENAME TO keyless",
+    "column that is made again": "ALTER TABLE parent_of_it DROP parent_id, ADD parent_id int",
+    "values that are computed anew": "ALTER TABLE jobs ALTER scope TYPE text USING upper(scope)",
+    "numbers that are computed anew": "ALTER TABLE parent_of_it ALTER id TYPE int USING id + 1",
+    "index that names the rows": "CREATE UNIQUE INDEX of_it ON parent_of_it (id); "
+    "ALTER TABLE parent_of_it ALTER id SET NOT NULL, REPLICA IDENTITY USING INDEX of_it",
     "extension": "CREATE EXTENSION ours",
     "what an extension owns": "ALTER EXTENSION hers ADD FUNCTION twice(int)",
 }
@@ -69,6 +76,8 @@ OURS = (
     "ALTER TABLE keyless REPLICA IDENTITY FULL",
     "CREATE PUBLICATION ours FOR TABLE jobs, keyless",
     "COMMENT ON TABLE jobs IS 'ours'",
+    "TRUNCATE jobs CASCADE; TRUNCATE keyless, parent_of_it",
+    "CLUSTER jobs USING jobs_pkey",
     "ANALYZE",
     "ALTER TABLE jobs ALTER id SET STATISTICS 500; ANALYZE jobs",
     "CREATE TEMP TABLE own (LIKE jobs INCLUDING ALL); CREATE TEMP VIEW seen AS SELECT 1 AS one",

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Protocol
+
 import pytest
 
-from db_migration.following import prepare
+from db_migration.agent.agent import Agent
+from db_migration.following import follow, prepare
 from tests.support import timeouts
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import Scenario
+
+
+class Killed(Protocol):
+    """Where an agent is killed."""
+
+    def __call__(self, module: ModuleType, name: str, *, after: bool = False) -> Agent: ...
+
 
 SECRETS = """
 CREATE TABLE secrets (coordinate text PRIMARY KEY, payload text);
@@ -135,25 +146,74 @@ def test_slot_of_a_single_table_does_not_outlive_the_feed(scenario: Scenario) ->
     assert scenario.source.sql(slots) == []
 
 
-@pytest.mark.parametrize(
-    "meanwhile", ["DROP TABLE passing", "ALTER TABLE passing ADD COLUMN later int"]
-)
-def test_what_a_killed_attempt_has_made_is_not_forgotten(
-    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, meanwhile: str
-) -> None:
-    agent = scenario.converge()
-    scenario.source.sql("CREATE TABLE passing (id int PRIMARY KEY)", database="airbyte")
+CHANGED_MEANWHILE = {
+    "dropped": "DROP TABLE passing",
+    "altered": "ALTER TABLE passing ADD COLUMN later int",
+    "an index more": "CREATE INDEX ON passing (name)",
+    "dropped, and another one made": "DROP TABLE passing; CREATE TABLE other (id int PRIMARY KEY)",
+}
 
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(prepare, "publish_late", killed)
-        with pytest.raises(KeyboardInterrupt):
-            wait_for(lambda: agent.once() is None, timeouts.AGENT_STEP)
-    assert "public.passing" in scenario.content(scenario.target, "airbyte_mirror")
-    scenario.source.sql(meanwhile, database="airbyte")
+@pytest.fixture
+def killed(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> Killed:
+    """Have an agent take in table `passing`, and be killed just before it does something, or just
+    after.
+    """
+
+    def at(module: ModuleType, name: str, *, after: bool = False) -> Agent:
+        agent = scenario.converge()
+        made = (
+            "CREATE TABLE passing (id int PRIMARY KEY, name text); INSERT INTO passing VALUES (1)"
+        )
+        scenario.source.sql(made, database="airbyte")
+
+        do = getattr(module, name)
+
+        def die(*args: object) -> None:
+            if after:
+                do(*args)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, die)
+            with pytest.raises(KeyboardInterrupt):
+                wait_for(lambda: agent.once() is None, timeouts.AGENT_STEP)
+        assert "public.passing" in scenario.content(scenario.target, "airbyte_mirror")
+        return agent
+
+    return at
+
+
+def arrives(scenario: Scenario, agent: Agent) -> None:
     scenario.converge(agent)
     scenario.assert_equal()
     done = scenario.cli("verify")
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("case", CHANGED_MEANWHILE)
+def test_what_a_killed_attempt_has_made_is_not_forgotten(
+    scenario: Scenario, killed: Killed, case: str
+) -> None:
+    agent = killed(prepare, "publish_late")
+    scenario.source.sql(CHANGED_MEANWHILE[case], database="airbyte")
+    arrives(scenario, agent)
+
+
+@pytest.mark.parametrize("case", CHANGED_MEANWHILE)
+def test_nor_is_it_when_prod_changes_it_after_the_look(
+    scenario: Scenario, killed: Killed, case: str
+) -> None:
+    agent = killed(prepare, "publish_late")
+    scenario.source.sql(CHANGED_MEANWHILE[case], database="airbyte")
+    follow.add_tables(agent.context)
+    arrives(scenario, agent)
+
+
+def test_one_that_was_copied_and_is_made_again_does_not_keep_its_rows(
+    scenario: Scenario, killed: Killed
+) -> None:
+    agent = killed(follow, "refresh", after=True)
+    made_again = "DROP TABLE passing; CREATE TABLE passing (id int PRIMARY KEY, name text); "
+    scenario.source.sql(made_again + "INSERT INTO passing VALUES (2)", database="airbyte")
+    arrives(scenario, agent)

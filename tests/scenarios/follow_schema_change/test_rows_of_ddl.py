@@ -1,0 +1,79 @@
+"""DDL that changes rows is in no stream of changes: a definition that looks alike is no proof."""
+
+from __future__ import annotations
+
+import pytest
+
+from db_migration.context import Context
+from db_migration.seeding import seed
+from tests.support.scenario import Scenario
+
+SETUP = """
+CREATE TABLE one (a int, b int);
+CREATE TABLE two (a int, b int);
+INSERT INTO one VALUES (1, 1), (2, 2);
+INSERT INTO two VALUES (3, 3);
+CREATE SCHEMA blue CREATE TABLE release (id int PRIMARY KEY, name text);
+CREATE SCHEMA green CREATE TABLE release (id int PRIMARY KEY, name text);
+INSERT INTO blue.release VALUES (1, 'blue');
+INSERT INTO green.release VALUES (1, 'green'), (2, 'green');
+CREATE TABLE keyed (id int PRIMARY KEY, other int NOT NULL UNIQUE, text text);
+INSERT INTO keyed VALUES (1, 10, 'kept'), (2, 20, 'changed'), (3, 30, 'gone');
+"""
+CASES = {
+    "a table is made again while another one lacks an identity": "DROP TABLE stream_reset; "
+    "CREATE TABLE stream_reset (stream_name text, created_at timestamptz DEFAULT now()); "
+    "INSERT INTO stream_reset VALUES ('new'); ALTER TABLE jobs REPLICA IDENTITY NOTHING",
+    "two tables change their names": "ALTER TABLE one RENAME TO passing; "
+    "ALTER TABLE two RENAME TO one; ALTER TABLE passing RENAME TO two",
+    "two schemas change their names": "ALTER SCHEMA blue RENAME TO passing; "
+    "ALTER SCHEMA green RENAME TO blue; ALTER SCHEMA passing RENAME TO green",
+    "a column is made again": "ALTER TABLE attempts DROP output, ADD output jsonb",
+    "values are computed anew": "ALTER TABLE jobs ALTER scope TYPE text USING upper(scope)",
+    "numbers are computed anew": "ALTER TABLE one ALTER a TYPE int USING a + 1",
+    "another index names the rows": "ALTER TABLE keyed REPLICA IDENTITY USING INDEX "
+    "keyed_other_key; UPDATE keyed SET text = 'new' WHERE id = 2; DELETE FROM keyed WHERE id = 3",
+}
+IN_THE_STREAM = """
+TRUNCATE jobs CASCADE;
+INSERT INTO jobs (scope, status) VALUES ('after', 'succeeded');
+CLUSTER keyed USING keyed_pkey;
+"""
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_is_a_new_copy(scenario: Scenario, case: str) -> None:
+    scenario.source.sql(SETUP, database="airbyte")
+    agent = scenario.converge()
+    scenario.source.sql(CASES[case], database="airbyte")
+    scenario.converge(agent)
+    scenario.assert_equal()
+    assert scenario.copies() == 2
+
+
+def test_what_the_stream_carries_is_none(scenario: Scenario) -> None:
+    scenario.source.sql(SETUP, database="airbyte")
+    agent = scenario.converge()
+    with scenario.source.connect("airbyte") as prod:
+        prod.execute(IN_THE_STREAM.encode())
+        prod.execute("VACUUM FULL")
+    scenario.converge(agent)
+    scenario.assert_equal()
+    assert scenario.copies() == 1
+
+
+def test_while_a_copy_is_made_is_another_copy(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the copy's snapshot a rewritten table is empty, whoever counts its rows."""
+    restore = seed.restore_schema
+
+    def rewritten(context: Context, script: str) -> None:
+        if scenario.copies() == 1:
+            scenario.source.sql(CASES["values are computed anew"], database="airbyte")
+        restore(context, script)
+
+    monkeypatch.setattr(seed, "restore_schema", rewritten)
+    scenario.converge()
+    scenario.assert_equal()
+    assert scenario.copies() == 2
