@@ -90,6 +90,16 @@ def upgraded() -> World:
     return world
 
 
+def made_again(noted: str | None = "before") -> World:
+    """A table that looks as before; `noted` is what its mark says of it, None where it is old."""
+    world = following()
+    world.tables["public.jobs"] = replace(world.tables["public.jobs"], body="now")
+    assert world.mirror.mark is not None
+    bodies = {} if noted is None else {"public.jobs": noted}
+    world.mirror.mark = replace(world.mirror.mark, bodies=bodies)
+    return world
+
+
 def new_enum_label() -> World:
     world = following()
     world.types = "new"
@@ -168,8 +178,8 @@ def left_overs() -> World:
 
 
 STARTS: list[Callable[[], World]] = [
-    fresh, prepared, following, slot_lost, slot_gone, upgraded, new_enum_label, table_dropped,
-    table_unpublished, late_table, late_table_during_seed, too_much_wal, working_due,
+    fresh, prepared, following, slot_lost, slot_gone, upgraded, made_again, new_enum_label,
+    table_dropped, table_unpublished, late_table, late_table_during_seed, too_much_wal, working_due,
     reader_connected, left_overs, stalled, wrong_airbyte_admitted,
 ]  # fmt: skip
 
@@ -181,6 +191,14 @@ def test_every_prefix_is_a_crash_point(start: Callable[[], World]) -> None:
 
 def test_prod_is_mended_first_when_a_published_table_loses_its_key() -> None:
     assert plan.next_step(key_dropped().observe()).step is Step.PUBLISH
+
+
+@pytest.mark.parametrize(
+    ("noted", "step"),
+    [("before", Step.DROP_SUBSCRIPTION), ("now", Step.WAIT), (None, Step.WAIT)],
+)
+def test_rows_that_ddl_has_made_are_copied_anew(noted: str | None, step: Step) -> None:
+    assert plan.next_step(made_again(noted).observe()).step is step
 
 
 def test_slot_is_dropped_rather_than_fill_the_disk_even_with_the_target_dead() -> None:
