@@ -20,7 +20,7 @@ from typing import Any
 
 import psycopg
 
-from db_migration import config as configuration
+from db_migration import config_file
 from db_migration.agent.agent import Agent
 from db_migration.config import Config, InstanceConfig
 from db_migration.context import Context
@@ -156,7 +156,7 @@ class Deployment:
         return path
 
     def config(self, here: str = KEEPER) -> Config:
-        return configuration.load(self.folder / f"{here}.json")
+        return config_file.load(self.folder / f"{here}.json")
 
     def _config(self, here: str) -> dict[str, Any]:
         login = {"user": "airbyte_migration", "password_file": str(self.folder / "migration")}
