@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from db_migration import config as configuration
+from db_migration import config_file
 from db_migration.config import slot_name
 from db_migration.context import Context
 from db_migration.seeding import seed
@@ -29,7 +29,7 @@ SLOT = slot_name("core-worker-01")
 
 def load(path: Path) -> Context:
     """Return the one feed of the configuration."""
-    config = configuration.load(path)
+    config = config_file.load(path)
     return Context(config, config.feeds[0])
 
 

@@ -20,7 +20,7 @@ from tenacity import (
     wait_random,
 )
 
-from db_migration.config import Login
+from db_migration.config_access import Login
 from db_migration.errors import NoRoomError, UnreachableError
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"

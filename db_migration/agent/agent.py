@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from db_migration.agent import observe, plan, state
+from db_migration.agent import copies, observe, plan, state
 from db_migration.agent.actions import ACTIONS
 from db_migration.agent.memory import Memory
 from db_migration.agent.patience import Fault, Worker
@@ -213,7 +213,7 @@ class Agent:
                 self._note(decision.step, "failed", error_text.short(error))
                 raise
             self.memory.succeeded(decision.step)
-            if decision.step is Step.DROP_SLOT and (why := plan.outgrown(sight.planner)):
+            if decision.step is Step.DROP_SLOT and (why := copies.outgrown(sight.planner)):
                 self.memory.copies.fail(why)
             self._note(decision.step, "done", "")
 

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from db_migration import catalog
-from db_migration.agent import observe_source, observe_working, plan, state
+from db_migration.agent import hindrances, observe_source, observe_working, state
 from db_migration.agent.memory import Memory
 from db_migration.config import Mode
 from db_migration.context import Context
@@ -64,7 +64,7 @@ def look(
     memory = memory or Memory()
     sight = _who_is_active(context, journal, known)
     first = sight.planner
-    if plan.not_live(first) or plan.paused(first):
+    if hindrances.not_live(first) or hindrances.paused(first):
         memory.follow(on=False)
         return sight
     seen_source, sequences_there = _source(context, memory, sight)
@@ -157,7 +157,7 @@ def _measure(sight: Sight, memory: Memory) -> None:
     sight.schema = {
         "change": snapshot_plan.schema_changed(mark, seen.source) if mark and seen.source else None,
         "quiet_seconds": seen.quiet_seconds if seen.quiet_seconds < inf else None,
-        "waits_for": plan.holds_copy(seen),
+        "waits_for": hindrances.holds_copy(seen),
         "failed_copies": memory.copies.failed,
     }
 

@@ -23,35 +23,13 @@ Invariants (each is tested at every prefix of every plan):
 8. No copy is begun while the source's schema moves: an upgrade is one new copy, not forty.
 """
 
-# size: one plan, read from top to bottom in one place
-
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from db_migration.agent.state import (
-    Database,
-    Intent,
-    Mark,
-    Observed,
-    Policy,
-    Slot,
-    Source,
-    Subscription,
-    Target,
-    Working,
-)
-from db_migration.config import PUBLICATION
-from db_migration.errors import BlockedError
-
-NO_TABLE_CHANGED = (
-    "a type, schema, view, function, sequence, extension or statistics object, or who may use one, "
-    "has changed on the source"
-)
-TABLE_CHANGED = "table {}, or what belongs to it, has changed on the source"
-ROWS_CHANGED = "table {}, or a column of it, was made again or computed anew on the source"
+from db_migration.agent import copies, hindrances, refusals
+from db_migration.agent.state import Observed, Policy, Source, Subscription, Target, Working
 
 
 class Step(StrEnum):
@@ -112,25 +90,10 @@ def first(seen: Observed) -> Decision | None:
         return _overfull(seen) or Decision(Step.WAIT, EPOCH_UNKNOWN)
     if seen.intent.released:
         return Decision(Step.WAIT, "the feed is released; `db-migration prepare` takes it up again")
-    waits = not_live(seen) or paused(seen)
+    waits = hindrances.not_live(seen) or hindrances.paused(seen)
     if waits:
         return Decision(Step.WAIT, waits)
     return _admission(seen) or _source_first(seen) or _prepare(seen)
-
-
-def not_live(seen: Observed) -> str | None:
-    """Say why the feed has nothing to do: another database than its source is active."""
-    active = seen.active
-    if active is None or active.database == seen.source_name:
-        return None
-    return f"the active database is {active.database} (epoch {active.epoch})"
-
-
-def paused(seen: Observed) -> str | None:
-    """Say why the feed must keep still for a moment."""
-    if not seen.intent.cutting_over:
-        return None
-    return "a cut-over was begun: `cutover` ends it, `cutover --abort` takes it back"
 
 
 def _admission(seen: Observed) -> Decision | None:
@@ -174,14 +137,9 @@ def _prepare(seen: Observed) -> Decision | None:
     if source is None:
         return Decision(Step.WAIT, "the source does not answer; trying again")
     if not target.mirror.exists and not target.seed.exists:
-        raise BlockedError(
-            found="the mirror database is not there",
-            needed="a mirror database, empty, owned by the feed's role",
-            way_out="run `pulumi up`, which declares it; by hand: CREATE DATABASE ... OWNER the "
-            "feed's role, and REVOKE ALL ON DATABASE ... FROM PUBLIC",
-        )
-    _refuse_foreign(target.mirror)
-    _refuse_released(source, seen.intent)
+        raise refusals.no_mirror()
+    refusals.refuse_foreign(target.mirror)
+    refusals.refuse_released(source, seen.intent)
     if not source.role_ready:
         return Decision(Step.CREATE_ROLE, "the feed's role on the source is missing or incomplete")
     return None
@@ -192,7 +150,7 @@ def _log_for_a_slot(seen: Observed) -> Decision | None:
     if seen.source is None:
         return None
     if seen.source.publication_faults:
-        raise unfit_publication(seen.source.publication_faults)
+        raise refusals.unfit_publication(seen.source.publication_faults)
     return _wal_level(seen.source, seen.policy) or _wal_bound(seen.source)
 
 
@@ -203,39 +161,6 @@ def _wal_bound(source: Source) -> Decision | None:
     return Decision(Step.BOUND_WAL, "nothing keeps a forgotten slot from filling prod's disk")
 
 
-def unfit_publication(faults: Sequence[str]) -> BlockedError:
-    """Say that a feed from a publication with these faults would lose changes without a word."""
-    return BlockedError(
-        found="; ".join(faults),
-        needed=f"a publication `{PUBLICATION}` as `prepare` makes it: of single tables, with all "
-        "their rows, columns and changes",
-        way_out=f"DROP PUBLICATION {PUBLICATION}, or ALTER PUBLICATION ... RENAME TO, if somebody "
-        "uses it: ours and a new copy are then made by themselves",
-    )
-
-
-def _refuse_foreign(mirror: Database) -> None:
-    """Keep away from a mirror that holds what we did not put there."""
-    if mirror.exists and mirror.mark is None and not mirror.empty:
-        raise BlockedError(
-            found="the mirror database holds tables and has no mark of ours",
-            needed="an empty mirror database, or one that this script made",
-            way_out="move that data elsewhere, or name another mirror database",
-        )
-
-
-def _refuse_released(source: Source, intent: Intent) -> None:
-    """Do not change a prod again that was released while this target was away."""
-    gone = not (source.role_exists or source.publication or source.slot)
-    if intent.prepared and gone:
-        raise BlockedError(
-            found="role, publication and slot of this feed are gone from the source",
-            needed="a source that this feed was not taken away from",
-            way_out="if it was released while this target was away: `db-migration release` again; "
-            "else `db-migration prepare`, and the feed goes on with a new copy",
-        )
-
-
 def _wal_level(source: Source, policy: Policy) -> Decision | None:
     """Bring the source to `wal_level = logical`, as far as that is allowed."""
     if source.wal_level == "logical":
@@ -244,49 +169,18 @@ def _wal_level(source: Source, policy: Policy) -> Decision | None:
         why = "with `wal_level` reset and a slot of ours the source would not start again"
         return Decision(Step.SET_WAL_LEVEL, why)
     if source.wal_level_fixed:
-        raise _not_logical(source, "set on its command line", "change it there and restart it")
+        raise refusals.not_logical(
+            source, "set on its command line", "change it there and restart it"
+        )
     if not policy.allow_source_restart:
         way_out = (
             "set it by ALTER SYSTEM and restart it yourself, or have prod's database restarted "
         )
         way_out += "once: `allow_source_restart: true` with `source.host_control`"
-        raise _not_logical(source, "and may not be restarted by us", way_out)
+        raise refusals.not_logical(source, "and may not be restarted by us", way_out)
     if source.wal_level_configured != "logical":
         return Decision(Step.SET_WAL_LEVEL, f"`wal_level` is `{source.wal_level}`")
     return Decision(Step.RESTART_SOURCE, "`wal_level = logical` is set and waits for a restart")
-
-
-def _not_logical(source: Source, why: str, way_out: str) -> BlockedError:
-    return BlockedError(
-        found=f"the source runs with `wal_level = {source.wal_level}`, {why}",
-        needed="`wal_level = logical` on the source",
-        way_out=f"{way_out}; `mode: snapshot` needs no restart",
-    )
-
-
-def _resumable(database: Database, source: Source) -> bool:
-    """Tell whether the slot still stands at the very point where this copy was taken."""
-    mark, slot = database.mark, source.slot
-    if mark is None or slot is None or slot.lost or slot.confirmed_lsn != mark.lsn:
-        return False
-    return not changed(mark, source)
-
-
-def changed(mark: Mark, source: Source) -> str | None:
-    """Say what the source has changed since the copy was made, so that it can not follow."""
-    if mark.types != source.types:
-        return NO_TABLE_CHANGED
-    if mark.snapshot is not None:
-        return "it shows a snapshot, and no slot starts there"
-    for name, fingerprint in sorted({**mark.begun, **mark.tables}.items()):
-        table = source.tables.get(name)
-        if table is None or table.fingerprint != fingerprint:
-            return TABLE_CHANGED.format(name)
-        if mark.bodies.get(name, table.body) != table.body:
-            return ROWS_CHANGED.format(name)
-        if name in mark.tables and not (source.publication and table.published):
-            return f"table {name} is not published any more"
-    return None
 
 
 def _copy(seen: Observed) -> Decision | None:  # noqa: PLR0911 - a list of cases, first match wins
@@ -296,11 +190,11 @@ def _copy(seen: Observed) -> Decision | None:  # noqa: PLR0911 - a list of cases
         return None
     if target.subscription is not None:
         return _judge_subscription(source, target, target.subscription)
-    if _resumable(target.mirror, source):
+    if copies.resumable(target.mirror, source):
         return Decision(
             Step.SUBSCRIBE, "the mirror is a complete copy and its slot stands where it was taken"
         )
-    if _resumable(target.seed, source):
+    if copies.resumable(target.seed, source):
         if target.old_mirror.exists:
             return Decision(Step.DROP_OLD_MIRROR, "the name for the replaced mirror is taken")
         return Decision(Step.SWAP_MIRROR, "the new copy is complete")
@@ -308,45 +202,12 @@ def _copy(seen: Observed) -> Decision | None:  # noqa: PLR0911 - a list of cases
         return Decision(Step.DROP_SLOT, "no copy can be followed from this slot")
     if target.seed.exists:
         return Decision(Step.DROP_SEED, "what is there of a new copy can not be completed")
-    held = holds_copy(seen)
+    held = hindrances.holds_copy(seen)
     if held:
         return Decision(Step.WAIT, held)
     if not source.publication or not _all_published(source):
         return Decision(Step.PUBLISH, "not every table is published")
     return Decision(Step.SEED, "there is no copy that could be followed")
-
-
-def holds_copy(seen: Observed) -> str | None:
-    """Say why no copy is begun now, though one is needed."""
-    quiet = seen.policy.schema_quiet_seconds
-    if seen.quiet_seconds < quiet:
-        return (
-            "the source's schema is changing: the mirror stays as it was, and a new copy is begun "
-            f"when the schema has been quiet for {quiet:g} s"
-        )
-    if seen.rest_seconds > 0:
-        return "the last attempt at a copy failed; the next one follows after a pause"
-    return None
-
-
-def outgrown(seen: Observed) -> BlockedError | None:
-    """Say so when prod has written more than a slot may keep, while a copy was made from it."""
-    source, target = seen.source, seen.target
-    if source is None or target is None or source.slot is None or not target.seed.exists:
-        return None
-    return outgrows(source.slot, seen.policy.max_retained_bytes)
-
-
-def outgrows(slot: Slot, most: int) -> BlockedError | None:
-    """Say so when no copy can be followed from a slot, for all that was written meanwhile."""
-    if not slot.lost and slot.retained_bytes <= most:
-        return None
-    return BlockedError(
-        found=f"the source wrote more during a copy than its slot may keep ({most} bytes)",
-        needed="a copy that is made before the source has written so much",
-        way_out="raise `max_retained_wal_bytes` and the source's max_slot_wal_keep_size, if its "
-        "disk has room; the next copy follows after a pause, longer each time",
-    )
 
 
 def _all_published(source: Source) -> bool:
@@ -357,7 +218,7 @@ def _judge_subscription(
     source: Source, target: Target, subscription: Subscription
 ) -> Decision | None:
     """Keep a subscription that can follow, drop one that can not."""
-    reason = _useless(source, target.mirror)
+    reason = copies.useless(source, target.mirror)
     if reason:
         return Decision(Step.DROP_SUBSCRIPTION, f"the mirror can not be followed further: {reason}")
     if not subscription.enabled:
@@ -365,19 +226,6 @@ def _judge_subscription(
     if subscription.stalled:
         return Decision(Step.RECONNECT, "the subscription's worker does not stay alive")
     return None
-
-
-def _useless(source: Source, mirror: Database) -> str | None:
-    """Say why a subscription in this mirror leads nowhere."""
-    if source.slot is None:
-        return "its slot is gone"
-    if source.slot.lost:
-        return "its slot has lost the WAL it needs"
-    if source.slot.beyond_log:
-        return "the source's log was set back, and would be skipped until it has grown again"
-    if mirror.mark is None:
-        return "it has no mark"
-    return changed(mirror.mark, source)
 
 
 def _follow(seen: Observed) -> Decision:
@@ -413,7 +261,7 @@ def renew_working(  # noqa: PLR0911 - a list of cases, first match wins
         return Decision(
             Step.DROP_OLD_WORKING, "the replaced working database is not needed any more"
         )
-    if not working.due or hindrance(working, seen):
+    if not working.due or hindrances.holds_working(working, seen):
         if working.next_exists:
             return Decision(Step.DROP_NEXT_WORKING, "the clone is not wanted now")
         return None
@@ -422,27 +270,3 @@ def renew_working(  # noqa: PLR0911 - a list of cases, first match wins
     if working.next_exists:
         return Decision(Step.DROP_NEXT_WORKING, "the clone is not complete")
     return Decision(Step.CLONE_WORKING, "the working database is missing or old")
-
-
-def hindrance(working: Working, seen: Observed) -> str | None:
-    """Say what forbids to renew the working database, for people."""
-    if working.exists and not working.ours and not working.empty:
-        return "it holds tables and has no mark of ours: empty it, or name another working database"
-    if working.connected and not seen.policy.can_stop_reader:
-        return (
-            f"{working.connected} session(s) use it: stop the standby Airbyte, "
-            "or give `reader_host_control`"
-        )
-    return None if working.next_complete else _hinders_clone(working, seen)
-
-
-def _hinders_clone(working: Working, seen: Observed) -> str | None:
-    """Say why the mirror is not cloned: the feed would be stopped for nothing."""
-    if working.mirror_held_by:
-        return (
-            f"{working.mirror_held_by} is in the mirror, and may not be put out by us: end these "
-            "sessions, or read it as a role that the feed's role is a member of"
-        )
-    if seen.clone_rest_seconds > 0:
-        return "the last attempt failed; the next one follows after a pause"
-    return None

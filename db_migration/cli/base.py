@@ -16,15 +16,14 @@ from rich.console import Console
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from db_migration import config as configuration
-from db_migration import log
+from db_migration import config_file, log
 from db_migration.errors import DeadlinePassedError, DifferenceFoundError, ExitCode, MigrationError
 from db_migration.reporting import error_text
 from db_migration.verification import report
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="Configuration file (JSON).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-DEFAULT = configuration.DEFAULT_PATH
+DEFAULT = config_file.DEFAULT_PATH
 LONGEST = 7 * 24 * 3600
 """Seconds; a longer wait is a slip of the keyboard."""
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from db_migration import config as configuration
+from db_migration import config_file
 from db_migration.airbytes import connections
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, only_one, reported
 from db_migration.cli.options import Drain, DrainSeconds, DryRun, with_drain
@@ -51,7 +51,7 @@ def cutover_command(  # noqa: PLR0913 - each is an option
         only_one(hold=hold, abort=abort, leave=leave, dry_run=dry_run)
         say = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
         means = cutover.Means(host=_host, prove=connections.touch_and_prove, say=say.print)
-        loaded = with_drain(configuration.load(config), drain, drain_seconds)
+        loaded = with_drain(config_file.load(config), drain, drain_seconds)
         found = cutover.run(loaded, mode, means)
         if as_json:
             report.print_json(found)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from db_migration import config as configuration
+from db_migration import config_file
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, finite, reported
 from db_migration.cli.options import Drain, DrainSeconds, DryRun, with_drain
 from db_migration.errors import DeadlinePassedError
@@ -49,7 +49,7 @@ def failover_command(
     interrupted. Exit code 3: it must not, or not without your word; the error says what to type.
     """
     with reported(as_json):
-        loaded, down = configuration.load(config), frozenset(host_is_down or ())
+        loaded, down = config_file.load(config), frozenset(host_is_down or ())
         hosts = {instance.host for instance in loaded.instances}
         if unknown := sorted(down - hosts):
             known = ", ".join(sorted(hosts)) or "no host, for none is configured"
@@ -72,7 +72,7 @@ def failback_command(
     promoted, prod starts there. Run `rebuild` before it and after it.
     """
     with reported(as_json):
-        run = failback(with_drain(configuration.load(config), drain, drain_seconds))
+        run = failback(with_drain(config_file.load(config), drain, drain_seconds))
         _carry_out(run, dry_run=dry_run, as_json=as_json)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db_migration import config as configuration
+from db_migration import config_file
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported, stop_by_signal
 from db_migration.config import Config
 
@@ -14,7 +14,7 @@ def idle_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     the configuration has changed, to be started with the new one.
     """
     with reported(as_json):
-        idle(configuration.load(config))
+        idle(config_file.load(config))
 
 
 def idle(loaded: Config) -> None:

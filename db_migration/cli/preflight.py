@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from db_migration import config as configuration
+from db_migration import config_file
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
 from db_migration.context import context_of
 from db_migration.errors import ExitCode
@@ -20,7 +20,7 @@ def preflight_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> 
     not be used. Rights are tried in transactions that are rolled back.
     """
     with reported(as_json):
-        loaded = configuration.load(config)
+        loaded = config_file.load(config)
         found = {feed.name: preflight.preflight(context_of(loaded, feed)) for feed in loaded.feeds}
         checks = [check for of_feed in found.values() for check in of_feed]
         if as_json:

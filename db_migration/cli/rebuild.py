@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from db_migration import config as configuration
+from db_migration import config_file
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, finite, reported
 from db_migration.cli.options import DryRun
 from db_migration.rebuild import rebuild
@@ -30,7 +30,7 @@ def rebuild_command(
     What prod once wrote on a returned server is kept under another name. Safe to repeat.
     """
     with reported(as_json):
-        found = rebuild.rebuild(configuration.load(config), dry_run=dry_run, seconds=deadline)
+        found = rebuild.rebuild(config_file.load(config), dry_run=dry_run, seconds=deadline)
         if as_json:
             report.print_json({**found.as_dict(), "dry_run": dry_run})
             return

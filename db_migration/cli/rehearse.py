@@ -10,7 +10,7 @@ import structlog
 import typer
 from rich.console import Console
 
-from db_migration import config as configuration
+from db_migration import config_file
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, only_one, reported
 from db_migration.config import Config
 from db_migration.errors import DifferenceFoundError, MigrationError
@@ -40,7 +40,7 @@ def rehearse_command(
     """
     with reported(as_json):
         only_one(dry_run=dry_run, history=history)
-        loaded = configuration.load(config)
+        loaded = config_file.load(config)
         found: dict[str, Any]
         if history:
             found = {"rehearsals": rehearse_history.history(loaded)}

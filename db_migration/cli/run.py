@@ -7,8 +7,7 @@ import threading
 import structlog
 import typer
 
-from db_migration import config as configuration
-from db_migration import log
+from db_migration import config_file, log
 from db_migration.agent.agent import Agent
 from db_migration.cli import idle as cli_idle
 from db_migration.cli import rehearse as cli_rehearse
@@ -33,7 +32,7 @@ def run_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     with reported(as_json):
         if as_json:
             log.configure(people=False)
-        loaded = configuration.load(config)
+        loaded = config_file.load(config)
         if not loaded.feeds:
             cli_idle.idle(loaded)
             return

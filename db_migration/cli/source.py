@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from db_migration import config as configuration
+from db_migration import config_file
 from db_migration.agent.agent import Agent
 from db_migration.agent.plan import Step
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported, say_error
@@ -27,7 +27,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be 
 def prepare_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     """Make the source fit for a feed (also after a release): role, wal_level, publication."""
     with reported(as_json):
-        loaded = configuration.load(config)
+        loaded = config_file.load(config)
         done = {feed.name: _prepare(context_of(loaded, feed)) for feed in loaded.feeds}
         if as_json:
             report.print_json({"deployment": loaded.deployment, "prepared": done})
@@ -63,7 +63,7 @@ def release_command(
     What Pulumi declared on the source's host is listed with the command that removes it.
     """
     with reported(as_json):
-        loaded = configuration.load(config)
+        loaded = config_file.load(config)
         found: list[dict[str, Any]] = []
         failed: list[MigrationError] = []
         gone: list[tuple[str, str]] = []

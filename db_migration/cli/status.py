@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from db_migration import config as configuration
+from db_migration import config_file
 from db_migration.cli.base import (
     DEFAULT,
     LONGEST,
@@ -58,7 +58,7 @@ def status_command(  # noqa: PLR0913 - each is an option
     """
     with reported(as_json):
         only_one(watch=watch, wait=wait is not None)
-        loaded, goals = configuration.load(config), _goals(wait)
+        loaded, goals = config_file.load(config), _goals(wait)
         if watch:
             _watch(loaded, every, as_json=as_json)
             return
@@ -137,7 +137,7 @@ def history_command(
     `DB_MIGRATION_OPERATOR` in a verb's environment says who types it.
     """
     with reported(as_json):
-        loaded = configuration.load(config)
+        loaded = config_file.load(config)
         control = Context.control_of(loaded)
         noted = Journal(control, "").names()
         known = sorted({*noted, *CHANGES, *(one.name for one in loaded.feeds)})

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
-from db_migration import config as configuration
+from db_migration import config_file
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, exit_code, reported, say_error
 from db_migration.config import Config
 from db_migration.context import Context, context_of
@@ -46,7 +46,7 @@ def verify_command(
     against its snapshot, and --exact gives up.
     """
     with reported(as_json):
-        loaded = configuration.load(config)
+        loaded = config_file.load(config)
         live = epoch.live_feeds(loaded)
         failed: list[Exception] = []
         results: list[dict[str, Any]] = []

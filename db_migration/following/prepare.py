@@ -13,7 +13,8 @@ from psycopg import sql
 
 from db_migration import catalog
 from db_migration.agent import observe, observe_source
-from db_migration.agent.plan import Step, unfit_publication
+from db_migration.agent.plan import Step
+from db_migration.agent.refusals import unfit_publication
 from db_migration.config import PUBLICATION, Mode
 from db_migration.context import Context
 from db_migration.effects import Effect, effect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from db_migration.agent import plan
+from db_migration.agent import hindrances
 from db_migration.agent.observe import Sight
 from db_migration.agent.plan import Decision, Step
 from db_migration.context import Context
@@ -81,8 +81,8 @@ def _state(sight: Sight, decision: Decision | None, error: Exception | None) -> 
     seen = sight.planner
     for name, holds in (
         ("released", seen.intent.released),
-        ("waiting", plan.not_live(seen)),
-        ("paused", plan.paused(seen)),
+        ("waiting", hindrances.not_live(seen)),
+        ("paused", hindrances.paused(seen)),
         ("broken", error is not None or seen.target is None or seen.source is None),
     ):
         if holds:
@@ -106,7 +106,7 @@ def _notes(sight: Sight, decision: Decision | None) -> str:
         parts.append(snapshot_look.in_words(sight.snapshot))
     target = sight.planner.target
     if target is not None and target.working is not None and target.working.due:
-        hindered = plan.hindrance(target.working, sight.planner)
+        hindered = hindrances.holds_working(target.working, sight.planner)
         parts += [f"the working database is not renewed: {hindered}"] if hindered else []
     if sight.verification is not None and not sight.verification["equal"]:
         number = len(sight.verification["differences"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from db_migration.agent import plan
+from db_migration.agent import copies
 from db_migration.context import Context
 from db_migration.errors import MigrationError
 from db_migration.following import slots
@@ -24,5 +24,5 @@ def watch(context: Context) -> None:
     if slot is None:
         return
     context.tell("slot", slots.as_dict(context.feed, slot))
-    if (why := plan.outgrows(slot, context.feed.max_retained_wal_bytes)) is not None:
+    if (why := copies.outgrows(slot, context.feed.max_retained_wal_bytes)) is not None:
         raise why

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from db_migration.config import HostControlConfig
+from db_migration.config_access import HostControlConfig
 from db_migration.errors import BlockedError, MigrationError, UnreachableError
 
 CONNECT_SECONDS = 2

@@ -11,7 +11,8 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 
-from db_migration.config import Address, Config, ServerConfig
+from db_migration.config import Config, ServerConfig
+from db_migration.config_access import Address
 from db_migration.errors import MigrationError, UnreachableError
 from db_migration.postgres import Connection, Endpoint, until
 

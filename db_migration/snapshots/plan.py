@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from db_migration.agent import plan
+from db_migration.agent import copies, hindrances, plan
 from db_migration.agent.plan import Decision, Step
 from db_migration.agent.state import Database, Mark, Observed, Policy, Source, Target
 from db_migration.config import Mode
@@ -107,7 +107,7 @@ def _finish(source: Source, target: Target) -> Decision | None:
 def _take(seen: Observed, target: Target) -> Decision | None:
     if not seen.copy_due:
         return None
-    if held := plan.holds_copy(seen):
+    if held := hindrances.holds_copy(seen):
         return Decision(Step.WAIT, held)
     if taken(target.mirror) is None:
         return Decision(Step.SNAPSHOT, "there is no copy yet")
@@ -127,7 +127,7 @@ def taken(database: Database) -> Mark | None:
 def schema_changed(mark: Mark, source: Source) -> str | None:
     """Say what the source has changed since a copy was made, so that it must be made anew."""
     if mark.snapshot is None:
-        return plan.changed(mark, source)
+        return copies.changed(mark, source)
     now = {name: table.fingerprint for name, table in source.tables.items()}
     return differs(mark, now, source.types)
 
@@ -135,10 +135,10 @@ def schema_changed(mark: Mark, source: Source) -> str | None:
 def differs(mark: Mark, tables: Mapping[str, str], types: str) -> str | None:
     """Say how the definitions differ from those that the copy was made from."""
     if mark.types != types:
-        return plan.NO_TABLE_CHANGED
+        return copies.NO_TABLE_CHANGED
     names = mark.tables.keys() | tables.keys()
     changed = sorted(name for name in names if mark.tables.get(name) != tables.get(name))
-    return plan.TABLE_CHANGED.format(changed[0]) if changed else None
+    return copies.TABLE_CHANGED.format(changed[0]) if changed else None
 
 
 class Origin(StrEnum):

@@ -19,8 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from db_migration import config as configuration
-from db_migration import effects, log
+from db_migration import config_file, effects, log
 from db_migration.agent.agent import Agent
 from db_migration.context import Context, context_of
 from db_migration.effects import Effect
@@ -105,7 +104,7 @@ def serve(act: Callable[[str], object]) -> None:
 
 
 def context(path: Path, server: PgServer) -> Context:
-    config = configuration.load(path)
+    config = config_file.load(path)
     found = context_of(config, config.feeds[0])
     reader = ReaderHost(path.with_name("reader"))
     return replace(found, source_host=LocalHost(server), reader_host=reader)

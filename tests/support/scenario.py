@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from db_migration import config as configuration
+from db_migration import config_file
 from db_migration.agent.agent import Agent
 from db_migration.context import Context, context_of
 from db_migration.journal import Journal
@@ -190,7 +190,7 @@ class Scenario:
 
     def context(self) -> Context:
         """Load the configuration as the agent does, with this machine as the source's host."""
-        config = configuration.load(self.write_config())
+        config = config_file.load(self.write_config())
         return replace(context_of(config, config.feeds[0]), source_host=LocalHost(self.source))
 
     def agent(self) -> Agent:

@@ -11,7 +11,7 @@ import pytest
 
 from db_migration import effects
 from db_migration.agent.plan import Step
-from db_migration.config import Login
+from db_migration.config_access import Login
 from db_migration.effects import Effect
 from db_migration.errors import BlockedError
 from db_migration.following import follow, working

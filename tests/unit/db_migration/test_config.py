@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from db_migration import config
+from db_migration import config_file
 from db_migration.config import Config
 from db_migration.errors import ConfigError
 from db_migration.reporting.board import SILENT_SECONDS
@@ -78,7 +78,7 @@ def problems(tmp_path: Path, document: object) -> list[str]:
     text = document if isinstance(document, str | bytes) else json.dumps(document)
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(ConfigError) as caught:
-        config.load(path)
+        config_file.load(path)
     assert caught.value.exit_code == 2
     return caught.value.problems
 
@@ -86,7 +86,7 @@ def problems(tmp_path: Path, document: object) -> list[str]:
 def test_example_of_the_contract_is_read(tmp_path: Path, good: dict[str, Any]) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(good))
-    found = config.load(path)
+    found = config_file.load(path)
     assert found.feeds[0].slot == "airbyte_migration_core_worker_01"
     assert found.feeds[0].source.owner.password() == "planted-source_owner"
 
@@ -197,7 +197,7 @@ def test_secret_that_is_empty(tmp_path: Path, good: dict[str, Any], key: str, te
 def test_password_that_was_emptied_later(tmp_path: Path, good: dict[str, Any]) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(good))
-    found = config.load(path)
+    found = config_file.load(path)
     (tmp_path / "source_owner").write_text("")
     with pytest.raises(ConfigError, match="password file of `docker` must not be empty"):
         found.feeds[0].source.owner.password()
@@ -207,7 +207,7 @@ def test_password_that_is_not_utf_8(tmp_path: Path, good: dict[str, Any]) -> Non
     """It is found at the start, and when it is read: a rotated one counts from then on."""
     path = tmp_path / "config.json"
     path.write_text(json.dumps(good))
-    found = config.load(path)
+    found = config_file.load(path)
     (tmp_path / "source_owner").write_bytes(b"planted-\xe4")
     with pytest.raises(ConfigError, match="password file of `docker` must be UTF-8") as caught:
         found.feeds[0].source.owner.password()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from db_migration import config
+from db_migration import config_file
 from db_migration.agent import plan, state
+from db_migration.config import Config
 from db_migration.cutover.plan import Step
 from db_migration.cutover.report import BEGIN, downtime, phases
 from db_migration.errors import ConfigError
@@ -41,10 +42,10 @@ def whole(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def load(tmp_path: Path, document: dict[str, Any]) -> config.Config:
+def load(tmp_path: Path, document: dict[str, Any]) -> Config:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(document))
-    return config.load(path)
+    return config_file.load(path)
 
 
 def test_tools_without_a_feed(tmp_path: Path, whole: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from db_migration.config import HostControlConfig
+from db_migration.config_access import HostControlConfig
 from db_migration.errors import BlockedError, MigrationError, UnreachableError
 from db_migration.sides import hosts
 from db_migration.sides.hosts import SshHostControl

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-from db_migration.config import Login
+from db_migration.config_access import Login
 from db_migration.context import Context
 from db_migration.postgres import Endpoint
 from db_migration.seeding import kept

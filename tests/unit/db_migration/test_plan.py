@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from db_migration.agent import plan, state
+from db_migration.agent import hindrances, plan, state
 from db_migration.agent.memory import Memory
 from db_migration.agent.plan import Step
 from db_migration.errors import BlockedError
@@ -339,7 +339,7 @@ def test_feed_is_not_paused_for_a_clone_that_can_not_be_made(
         seen = world.observe()
         assert seen.target is not None
         assert seen.target.working is not None
-        assert re.search(why, plan.hindrance(seen.target.working, seen) or "")
+        assert re.search(why, hindrances.holds_working(seen.target.working, seen) or "")
 
 
 def test_clone_that_is_complete_takes_its_place_whoever_is_in_the_mirror() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db_migration.agent import state
-from db_migration.config import HostControlConfig
+from db_migration.config_access import HostControlConfig
 from db_migration.effects import Effect
 from db_migration.failover import look
 from db_migration.following import marks

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import structlog
 
-from db_migration import config, log, secrecy
+from db_migration import config_access, log, secrecy
 from db_migration.errors import BlockedError
 from db_migration.reporting import error_text
 
@@ -25,9 +25,9 @@ def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def login(tmp_path: Path) -> config.Login:
+def login(tmp_path: Path) -> config_access.Login:
     (tmp_path / "password").write_text(f"{PLANTED}\n")
-    found = config.Login(user="airbyte_migration", password_file=tmp_path / "password")
+    found = config_access.Login(user="airbyte_migration", password_file=tmp_path / "password")
     assert found.password() == PLANTED
     return found
 
@@ -63,7 +63,7 @@ def test_words_that_only_look_alike_stay(secret: str, text: str) -> None:
     assert secrecy.mask(text) == text
 
 
-def test_a_rotated_secret_counts_beside_the_old(login: config.Login) -> None:
+def test_a_rotated_secret_counts_beside_the_old(login: config_access.Login) -> None:
     login.password_file.write_text("planted-second")
     login.password()
     assert secrecy.mask(f"{PLANTED} planted-second") == "*** ***"

@@ -1,0 +1,71 @@
+"""Whether a copy can be followed, by what its mark, its slot and the source say. Pure."""
+
+from __future__ import annotations
+
+from db_migration.agent.state import Database, Mark, Observed, Slot, Source
+from db_migration.errors import BlockedError
+
+NO_TABLE_CHANGED = (
+    "a type, schema, view, function, sequence, extension or statistics object, or who may use one, "
+    "has changed on the source"
+)
+TABLE_CHANGED = "table {}, or what belongs to it, has changed on the source"
+ROWS_CHANGED = "table {}, or a column of it, was made again or computed anew on the source"
+
+
+def resumable(database: Database, source: Source) -> bool:
+    """Tell whether the slot still stands at the very point where this copy was taken."""
+    mark, slot = database.mark, source.slot
+    if mark is None or slot is None or slot.lost or slot.confirmed_lsn != mark.lsn:
+        return False
+    return not changed(mark, source)
+
+
+def changed(mark: Mark, source: Source) -> str | None:
+    """Say what the source has changed since the copy was made, so that it can not follow."""
+    if mark.types != source.types:
+        return NO_TABLE_CHANGED
+    if mark.snapshot is not None:
+        return "it shows a snapshot, and no slot starts there"
+    for name, fingerprint in sorted({**mark.begun, **mark.tables}.items()):
+        table = source.tables.get(name)
+        if table is None or table.fingerprint != fingerprint:
+            return TABLE_CHANGED.format(name)
+        if mark.bodies.get(name, table.body) != table.body:
+            return ROWS_CHANGED.format(name)
+        if name in mark.tables and not (source.publication and table.published):
+            return f"table {name} is not published any more"
+    return None
+
+
+def useless(source: Source, mirror: Database) -> str | None:
+    """Say why a subscription in this mirror leads nowhere."""
+    if source.slot is None:
+        return "its slot is gone"
+    if source.slot.lost:
+        return "its slot has lost the WAL it needs"
+    if source.slot.beyond_log:
+        return "the source's log was set back, and would be skipped until it has grown again"
+    if mirror.mark is None:
+        return "it has no mark"
+    return changed(mirror.mark, source)
+
+
+def outgrown(seen: Observed) -> BlockedError | None:
+    """Say so when prod has written more than a slot may keep, while a copy was made from it."""
+    source, target = seen.source, seen.target
+    if source is None or target is None or source.slot is None or not target.seed.exists:
+        return None
+    return outgrows(source.slot, seen.policy.max_retained_bytes)
+
+
+def outgrows(slot: Slot, most: int) -> BlockedError | None:
+    """Say so when no copy can be followed from a slot, for all that was written meanwhile."""
+    if not slot.lost and slot.retained_bytes <= most:
+        return None
+    return BlockedError(
+        found=f"the source wrote more during a copy than its slot may keep ({most} bytes)",
+        needed="a copy that is made before the source has written so much",
+        way_out="raise `max_retained_wal_bytes` and the source's max_slot_wal_keep_size, if its "
+        "disk has room; the next copy follows after a pause, longer each time",
+    )
