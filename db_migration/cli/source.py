@@ -16,7 +16,8 @@ from db_migration.context import Context, context_of
 from db_migration.errors import BlockedError, MigrationError
 from db_migration.following import release, release_host
 from db_migration.following.feed_role import Trace
-from db_migration.following.prepare import PREPARED, SOURCE_STEPS
+from db_migration.following.prepare import SOURCE_STEPS
+from db_migration.following.reader_role import PREPARED
 from db_migration.journal import Journal
 from db_migration.reporting.error_text import of_verb
 from db_migration.verification import report
