@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import ours
 from benchmarks.servers import Server
-from db_migration.following import prepare
+from db_migration.following import prepare, reader_role
 
 TARGET_SETUP = ours.ROOT / "db_migration" / "target_setup.sql"
 PASSWORD = "benchmark-migration"  # noqa: S105 - of servers that live as long as the measurement
@@ -30,7 +30,7 @@ def set_up(folder: Path, source: Server, target: Server, database: str) -> Path:
                 target.run(statement)
     path = _configuration(folder, source, target, database)
     context = ours.load(path)
-    prepare.create_role(context)
+    reader_role.create_role(context)
     prepare.publish(context)
     return path
 

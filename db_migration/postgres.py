@@ -43,6 +43,9 @@ MAKE_ROOM = (
 )
 """The way out when all connections that a server allows are taken."""
 
+REFUSED = "password authentication failed"
+"""In words as well: of a password that has expired, too."""
+
 # Both sides must print the same value as the same text, whatever the server's defaults are.
 PINNED = {
     "client_encoding": "UTF8",
@@ -126,7 +129,7 @@ class Endpoint:
         way_out = "look at the server and at the tunnel to it; this is tried again by itself"
         if crowded(said):
             way_out = MAKE_ROOM
-        if "password authentication failed" in said:
+        if REFUSED in said:
             way_out = (
                 f"write the role's present password into `{self.login.password_file}` (with "
                 "Pulumi: the stack's secret, then `pulumi up`); it counts from the next attempt on"

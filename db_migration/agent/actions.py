@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from db_migration.agent.plan import Step
 from db_migration.context import Context
-from db_migration.following import follow, prepare, sequences, working
+from db_migration.following import follow, prepare, reader_role, sequences, working
 from db_migration.journal import Journal
 from db_migration.seeding import seed
 from db_migration.sides import standby
@@ -17,7 +17,7 @@ Action = Callable[[Context, Journal], object]
 
 ACTIONS: dict[Step, Action] = {
     Step.DROP_SLOT: lambda context, _: follow.drop_slot(context),
-    Step.CREATE_ROLE: prepare.prepare_role,
+    Step.CREATE_ROLE: reader_role.prepare_role,
     Step.BOUND_WAL: lambda context, _: prepare.bound_wal(context),
     Step.SET_WAL_LEVEL: lambda context, _: prepare.set_wal_level(context),
     Step.RESTART_SOURCE: prepare.restart_source,

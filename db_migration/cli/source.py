@@ -12,11 +12,13 @@ from db_migration import config_file
 from db_migration.agent.agent import Agent
 from db_migration.agent.plan import Step
 from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported, say_error
+from db_migration.config import FeedConfig
 from db_migration.context import Context, context_of
 from db_migration.errors import BlockedError, MigrationError
 from db_migration.following import release, release_host
 from db_migration.following.feed_role import Trace
-from db_migration.following.prepare import PREPARED, SOURCE_STEPS
+from db_migration.following.prepare import SOURCE_STEPS
+from db_migration.following.reader_role import PREPARED
 from db_migration.journal import Journal
 from db_migration.reporting.error_text import of_verb
 from db_migration.verification import report
@@ -66,14 +68,15 @@ def release_command(
         loaded = config_file.load(config)
         found: list[dict[str, Any]] = []
         failed: list[MigrationError] = []
-        gone: list[tuple[str, str]] = []
+        gone: list[FeedConfig] = []
         for feed in loaded.feeds:
             context = context_of(loaded, feed)
             told: dict[str, Any] = {"name": feed.name, "traces": [], "left": [], "host": []}
             try:
-                here = [slot for source, slot in gone if source == feed.source.name]
+                server = feed.source.host, feed.source.port
+                here = [one for one in gone if (one.source.host, one.source.port) == server]
                 told |= _released(context, here, dry_run=dry_run)
-                gone.append((feed.source.name, feed.slot))
+                gone.append(feed)
             except MigrationError as error:
                 if len(loaded.feeds) == 1:
                     raise
@@ -91,7 +94,7 @@ def release_command(
             raise typer.Exit(max(each.exit_code for each in failed))
 
 
-def _released(context: Context, gone: list[str], *, dry_run: bool) -> dict[str, Any]:
+def _released(context: Context, gone: list[FeedConfig], *, dry_run: bool) -> dict[str, Any]:
     """Release a feed, or say what that would undo; `gone` as `release.traces` takes it."""
     trail = Journal(context.control, context.feed.name)
     undone = release.traces(context, gone) if dry_run else release.release(context, trail)

@@ -29,9 +29,11 @@ class Trace:
     undo: str
 
 
-def traces(connection: Connection, name: str, noted: dict[str, Any]) -> Iterator[Trace]:
-    """List what the role has because of us."""
-    if others := marks.elsewhere(connection, name):
+def traces(
+    connection: Connection, name: str, noted: dict[str, Any], others: list[str]
+) -> Iterator[Trace]:
+    """List what the role has because of us; `others` are databases whose feeds need it, too."""
+    if others:
         number = len(grants.given(connection, name, noted))
         yield Trace(f"role `{name}` may read {number} objects of this database", "revoke that")
         undo = "leave it for the feed from `{}`: the last feed's release takes it"

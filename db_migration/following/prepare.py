@@ -1,4 +1,4 @@
-"""Make the source fit for a feed: role, `wal_level`, replica identities, publication.
+"""Make the source fit for a feed: `wal_level`, replica identities, publication.
 
 What was there before is noted on the role before it is changed, so that `release` can put it back.
 """
@@ -12,17 +12,15 @@ import psycopg
 from psycopg import sql
 
 from db_migration import catalog
-from db_migration.agent import observe, observe_source
 from db_migration.agent.plan import Step
 from db_migration.agent.refusals import unfit_publication
-from db_migration.config import PUBLICATION, Mode
+from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
-from db_migration.errors import BlockedError, UnreachableError
-from db_migration.following import grants, identity, notes, publication, settings
+from db_migration.errors import BlockedError
+from db_migration.following import identity, notes, publication, settings
 from db_migration.journal import Journal
-from db_migration.postgres import Connection, hush, run, until, value
-from db_migration.snapshots import plan as snapshot_plan
+from db_migration.postgres import Connection, run, until, value
 
 SOURCE_STEPS = frozenset(
     {
@@ -37,100 +35,14 @@ SOURCE_STEPS = frozenset(
 )
 """What `prepare` may do: the source, and nothing else."""
 
-REPLICATION_BY_ITS_LIKE = 160000
-"""From this version on, who may replicate may give that right; before, superusers alone."""
-
 RESTART_DEADLINE_SECONDS = 120
 RELOAD_DEADLINE_SECONDS = 10
 RESTART_SOURCE = "restart_source"
-PREPARED = "prepared"
-"""The source was made fit, so where nothing of ours is left there, somebody has released it."""
 LOCK_BRIEFLY = "SET lock_timeout = '300ms'"
 """Shorter than `deadlock_timeout` (1 s): in a circle of locks it is always us who step back."""
 
 IDENTITY_SECONDS, IDENTITY_EVERY = 1.0, 0.1
 """For how long a table is tried at one turn, and how often; then it is the next turn's."""
-
-
-def prepare_role(context: Context, journal: Journal) -> None:
-    """Make the feed's role, and remember it where `release` with the target gone does not reach."""
-    create_role(context)
-    journal.intend(PREPARED, on=True)
-
-
-@effect(Effect.CREATE_ROLE)
-def create_role(context: Context) -> None:
-    """Make the feed's role on the source, or complete it: login, SELECT on everything, and
-    replication where it follows.
-    """
-    login = context.reader.login
-    with context.owner.connect() as connection:
-        mode = snapshot_plan.choose(
-            observe.policy(context), value(connection, "SHOW wal_level")
-        ).mode
-        # What could not enter then can not now: it would be changed on prod again and again.
-        said = _refusal(context) if observe_source.complete(context, connection, mode) else None
-        if said is None or "password authentication failed" in said:
-            try:
-                _complete_role(context, connection, mode)
-            except psycopg.errors.InsufficientPrivilege as error:
-                raise _may_not(context, connection, mode, error) from None
-            said = _refusal(context)
-    if said is not None:
-        raise BlockedError(
-            found=said,
-            needed=f"a role `{login.user}` that can enter: it has a password of ours, LOGIN and "
-            "CONNECT now",
-            way_out="do away with what the server names (pg_hba.conf, CONNECTION LIMIT, VALID "
-            "UNTIL); this is tried again by itself",
-        )
-
-
-def _may_not(
-    context: Context, connection: Connection, mode: Mode, error: psycopg.Error
-) -> BlockedError:
-    """Say what an owner needs; whose role may replicate is a superuser's affair up to 15."""
-    owner, right = context.owner.login.user, "CREATEROLE"
-    if mode is Mode.LOGICAL:
-        old = connection.info.server_version < REPLICATION_BY_ITS_LIKE
-        right = "SUPERUSER" if old else "CREATEROLE REPLICATION"
-    return BlockedError(
-        found=f"`{owner}` can not make role `{context.reader.login.user}` fit for the feed: "
-        f"{error.diag.message_primary}",
-        needed=f"an owner of every table with {right}",
-        way_out=f"ALTER ROLE {owner} {right}, as a superuser, or name another `source.owner`; this "
-        "is tried again by itself",
-    )
-
-
-def _complete_role(context: Context, connection: Connection, mode: Mode) -> None:
-    login = context.reader.login
-    role = sql.Identifier(login.user)
-    run(connection, "SET password_encryption = 'scram-sha-256'")
-    verifier = connection.pgconn.encrypt_password(
-        login.password().encode(), login.user.encode(), b"scram-sha-256"
-    ).decode()
-    hush(connection)
-    with connection.transaction():
-        noted = notes.begin(context, connection)
-        if noted is None:
-            run(connection, sql.SQL("CREATE ROLE {}").format(role))
-            noted = notes.made_now()
-        replicates = sql.SQL("REPLICATION" if mode is Mode.LOGICAL else "")
-        options = sql.SQL("ALTER ROLE {} LOGIN {} PASSWORD {}")
-        run(connection, options.format(role, replicates, sql.Literal(verifier)))
-        lacking = grants.begin(connection, login.user, noted)
-        notes.write(context, connection, {**noted, "password_set": True})
-    grants.give(connection, login.user, lacking)
-
-
-def _refusal(context: Context) -> str | None:
-    """Enter as the feed's role; return what was said against it."""
-    try:
-        with context.reader.connect():
-            return None
-    except UnreachableError as error:
-        return error.found
 
 
 @effect(Effect.BOUND_WAL)

@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import sql
 
 from db_migration import catalog
-from db_migration.config import PUBLICATION
+from db_migration.config import PUBLICATION, FeedConfig
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, MigrationError
@@ -40,17 +40,18 @@ NOT_HEARD = Trace(
 )
 
 
-def traces(context: Context, gone: Collection[str] = ()) -> list[Trace]:
+def traces(context: Context, gone: Collection[FeedConfig] = ()) -> list[Trace]:
     """List everything that the feed has done on the source's database server.
 
-    `gone` are the slots of other feeds that are released before this one.
+    `gone` are other feeds from that server that are released before this one.
     """
     with context.owner.connect() as connection:
         mine = _slots(context, connection)
-        sharing = [name for name in _sharing(context, connection) if name not in gone]
+        slots_gone = {feed.slot for feed in gone}
+        sharing = [name for name in _sharing(context, connection) if name not in slots_gone]
         if sharing:
             return [*mine, _shared(context, sharing)]
-        return [*mine, *_publication(connection), *_role(context, connection)]
+        return [*mine, *_publication(connection), *_role(context, connection, gone)]
 
 
 def _slots(context: Context, connection: Connection) -> list[Trace]:
@@ -93,23 +94,37 @@ def _publication(connection: Connection) -> list[Trace]:
     return []
 
 
-def _role(context: Context, connection: Connection) -> list[Trace]:
+def _role(context: Context, connection: Connection, gone: Collection[FeedConfig]) -> list[Trace]:
     name = context.reader.login.user
     noted = marks.read_role(connection, name)
     if noted is None:
         return [Trace(text, "leave it") for text in _not_noted(context, connection)]
+    elsewhere = _elsewhere(connection, name, gone)
+    slots_gone = {feed.slot for feed in gone}
     found = [_identity(each) for each in notes.identities(connection, noted)]
-    only_here = _only_here(context, connection)
-    if "wal_level_was" in noted and only_here:
+    if "wal_level_was" in noted and not elsewhere:
         undo = (
             f"reset it; `{noted['wal_level_was']}` counts again after the next restart, "
             "which is yours to choose"
         )
-        others = _other_slots(context, connection)
+        others = [one for one in _other_slots(context, connection) if one not in slots_gone]
         found.append(Trace(WAL_LEVEL_SET, _kept_for(others) if others else undo))
-    if "wal_bound_was" in noted and only_here:
+    if "wal_bound_was" in noted and not elsewhere:
         found.append(Trace("`max_slot_wal_keep_size` by ALTER SYSTEM", "reset it, at once"))
-    return [*found, *feed_role.traces(connection, name, noted)]
+    return [*found, *feed_role.traces(connection, name, noted, elsewhere)]
+
+
+def _elsewhere(connection: Connection, role: str, gone: Collection[FeedConfig]) -> list[str]:
+    """Name the other databases of this server that keep the role when the feeds in `gone` went."""
+    query = "SELECT database, slot_name FROM pg_replication_slots WHERE slot_name ~ %s"
+    slots_gone = {feed.slot for feed in gone}
+    kept = {
+        database
+        for database, slot in rows(connection, query, (f"^{PUBLICATION}_",))
+        if slot not in slots_gone
+    }
+    empty = {feed.source.database for feed in gone} - kept
+    return [name for name in marks.elsewhere(connection, role) if name not in empty]
 
 
 def _not_noted(context: Context, connection: Connection) -> list[str]:

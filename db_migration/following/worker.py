@@ -8,6 +8,17 @@ from db_migration.postgres import Connection, row, run, until
 PATIENCE_SECONDS = 2
 DEADLINE_SECONDS = 20
 
+WORKS = """
+SELECT FROM pg_stat_subscription s JOIN pg_stat_activity a USING (pid)
+WHERE s.subname = %s AND s.relid IS NULL AND a.backend_start < clock_timestamp() - interval '1 s'
+"""
+"""Of the worker that applies. One that fails at once is there for a moment at each new try."""
+
+
+def works(connection: Connection, subscription: str) -> bool:
+    """Tell whether the worker has run for a second, whatever it hears from its source."""
+    return row(connection, WORKS, (subscription,)) is not None
+
 
 def end(connection: Connection, subscription: str) -> None:
     """End the worker; an enabled subscription gets another one."""

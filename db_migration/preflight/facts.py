@@ -110,6 +110,7 @@ class TargetFacts:
     """What can be installed, and whether it may without a superuser."""
     bytes: int | None = None
     comments: Mapping[str, str | None] = field(default_factory=dict)
+    flush_ms: float | None = None
     elsewhere: list[str] | None = None
     """Databases, other than the mirror, that hold a subscription of our name."""
 

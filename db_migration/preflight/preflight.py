@@ -22,6 +22,7 @@ from db_migration.postgres import Connection, Endpoint
 from db_migration.preflight import airbyte_side as preflight_airbyte
 from db_migration.preflight import definitions as preflight_definitions
 from db_migration.preflight import facts as preflight_facts
+from db_migration.preflight import flush as preflight_flush
 from db_migration.preflight import names as preflight_names
 from db_migration.preflight import source as preflight_source
 from db_migration.preflight import target as preflight_target
@@ -62,7 +63,8 @@ def _examine(context: Context) -> Iterator[Check]:
         mode = permitted.mode
         yield from preflight_source.checks(source, permitted)
     if target is not None:
-        yield from preflight_target.checks(source, target, found)
+        copies = preflight_target.copies(mode, working=context.feed.working_database is not None)
+        yield from preflight_target.checks(source, target, found, copies)
         yield from preflight_names.target(context, target)
     if source is not None and target is not None:
         yield from preflight_try.checks(context, mode)
@@ -158,6 +160,7 @@ def read_target(context: Context, connection: Connection) -> TargetFacts:
         version=connection.info.server_version,
         clock=preflight_facts.clock(connection),
         locale=_locale(context.mirror),
+        flush_ms=preflight_flush.measured(connection),
         **preflight_facts.only_known(TargetFacts, found),
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from airbyte import versions
+from db_migration.config import Mode
+from db_migration.preflight import flush
 from db_migration.preflight.checklist import UNKNOWN, Check, Result, judged, named, sized
 from db_migration.preflight.facts import Clock, Locale, SourceFacts, TargetFacts
 
@@ -13,8 +15,6 @@ OLDEST_TARGET = 160000
 OLDEST_LIBPQ = 100000
 SKEW_SECONDS = 1.0
 COPY_ENCODING = "UTF8"
-COPIES = 3
-"""At the most beside each other: mirror, working database, and one in the making."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +28,25 @@ class Clients:
     """Free on this process's own disk, if the target's server stands beside it."""
 
 
-def checks(source: SourceFacts | None, target: TargetFacts, clients: Clients) -> Iterator[Check]:
+def copies(mode: Mode, *, working: bool) -> int:
+    """Return how many databases lie beside each other at the most.
+
+    Mirror, working database, and one in the making; in snapshot mode the replaced mirror, too.
+    """
+    return (3 if mode is Mode.SNAPSHOT else 2) + working
+
+
+def checks(
+    source: SourceFacts | None, target: TargetFacts, clients: Clients, most_copies: int
+) -> Iterator[Check]:
     """Judge the target, and against the source what must agree, if that could be read."""
     yield _version(target)
     yield _workers(target)
     yield _origins(target)
     yield _elsewhere(target)
+    yield flush.check(target.flush_ms)
     if source is not None:
-        yield _space(source, target, clients)
+        yield _space(source, target, clients, most_copies)
         yield _encoding(source.locale, target.locale)
         yield _collation(source.locale, target.locale)
         yield _extensions(source, target)
@@ -128,9 +139,9 @@ def _elsewhere(target: TargetFacts) -> Check:
     )
 
 
-def _space(source: SourceFacts, target: TargetFacts, found: Clients) -> Check:
+def _space(source: SourceFacts, target: TargetFacts, found: Clients, most_copies: int) -> Check:
     size, free = source.bytes, found.free_bytes
-    missing = COPIES if not target.bytes else 2
+    missing = most_copies if not target.bytes else most_copies - 1
     result = Result.WARNING
     if size is not None and free is not None:
         result = Result.FAIL if free < size else judged(free >= missing * size, Result.WARNING)
@@ -143,7 +154,8 @@ def _space(source: SourceFacts, target: TargetFacts, found: Clients) -> Check:
         if free is not None
         else f"{UNKNOWN}: PostgreSQL does not tell; the source holds {sized(size)}",
         needed=f"{missing} times the source's size: {sized(size * missing if size else None)}",
-        why="a new copy is made beside the old one and the working database, then swapped in",
+        why="a new copy is made beside the mirror and the working database, then swapped in; "
+        "snapshot mode keeps the replaced one, which the next copy starts from",
         way_out="make room on the target's disk"
         if free is not None
         else "look on the target's host (`df`) and compare",

@@ -22,11 +22,35 @@ BY_ITSELF = "this is tried again by itself"
 LOG = "; the agent's log says more"
 AGAIN = "then type this again"
 
+LOST = ("a server that answers and keeps its connections", "look at both servers and the tunnel")
+NEEDS = {
+    "08": LOST,
+    "57P": LOST,
+    "42501": (
+        "a role that may do this",
+        "grant what the message names (on the target: db_migration/target_setup.sql)",
+    ),
+    "53": ("enough disk, memory and connections", "give the server what the message names"),
+    "58": ("a disk that can be read and written", "look at the server's disk and its log"),
+    **dict.fromkeys(
+        ("0A", "22", "23", "42", "54"),
+        (
+            "definitions and rows that this server takes",
+            "change on the source what the message names: `db-migration preflight` lists what can "
+            "not be copied",
+        ),
+    ),
+}
+"""What a server lacks and what is to be done, by the beginning of SQLSTATE (PostgreSQL's appendix
+A); the longest that fits counts.
+"""
+
 
 def of_verb(error: Exception) -> dict[str, str]:
     """Return an error in its three parts, as a verb says it that ends with it."""
     said = error_dict(error)
-    way_out = said["way_out"].replace(f"{BY_ITSELF}{LOG}", f"look at the server; {AGAIN}")
+    look = "look at the server; " if said["way_out"].startswith(BY_ITSELF) else ""
+    way_out = said["way_out"].replace(f"{BY_ITSELF}{LOG}", f"{look}{AGAIN}")
     return {**said, "way_out": way_out.replace(BY_ITSELF, AGAIN)}
 
 
@@ -37,8 +61,21 @@ def error_dict(error: Exception) -> dict[str, str]:
     if isinstance(error, MigrationError):
         return {key: secrecy.mask(text) for key, text in error.as_dict().items()}
     said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    needed, way_out = _lacks(error)
     return {
         "found": secrecy.mask(f"{type(error).__name__}: {said or 'the connection was lost'}"),
-        "needed": "the step to succeed",
-        "way_out": f"{BY_ITSELF}{LOG}",
+        "needed": needed,
+        "way_out": f"{way_out}{BY_ITSELF}{LOG}",
     }
+
+
+def _lacks(error: Exception) -> tuple[str, str]:
+    """Say what a server needs to carry out what it refused; without a SQLSTATE it was lost."""
+    if not isinstance(error, psycopg.Error):
+        return "the step to succeed", ""
+    state = error.sqlstate or ("08" if isinstance(error, psycopg.OperationalError) else "")
+    fits = [begin for begin in NEEDS if state.startswith(begin)]
+    if not fits:
+        return "the step to succeed", ""
+    needed, way_out = NEEDS[max(fits, key=len)]
+    return needed, f"{way_out}; "

@@ -13,7 +13,7 @@ from psycopg.pq import PGconn, Ping
 
 from db_migration.config import Config, ServerConfig
 from db_migration.config_access import Address
-from db_migration.errors import MigrationError, UnreachableError
+from db_migration.errors import BlockedError, MigrationError
 from db_migration.postgres import Connection, Endpoint, until
 
 ANSWER_SECONDS = 3
@@ -39,14 +39,17 @@ def control(server: ServerConfig) -> Endpoint:
 
 
 def here(config: Config) -> ServerConfig:
-    """Return the server whose control database this process keeps its journal in."""
+    """Return the server whose control database this process keeps its journal in.
+
+    Raises BlockedError in a deployment without `servers`, too.
+    """
     mine = config.control
     for server in config.servers:
         if (server.host, server.port) == (mine.host, mine.port):
             return server
     found = config.server(config.here)
     if found is None:
-        raise UnreachableError(
+        raise BlockedError(
             found="`control` is on none of the `servers`",
             needed="a control database on one of our servers",
             way_out="run `pulumi up`, which writes the configuration",

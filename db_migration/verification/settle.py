@@ -7,8 +7,10 @@ LSN of that reading: what the mirror shows then must be a value that the source 
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 
 from db_migration.errors import BlockedError
+from db_migration.following import worker
 from db_migration.following.heartbeat import EMIT
 from db_migration.postgres import Connection, until, value
 from db_migration.verification import rows as verify_rows
@@ -18,6 +20,13 @@ ROUNDS = 30
 SETTLED_ROWS = 5000
 SAMPLED_ROWS = 500
 SAMPLE_SECONDS = 0.002
+
+LOOK_SECONDS = 1.0
+"""How often the subscription's worker is looked for, while the mirror is waited for."""
+WORKERLESS_SECONDS = 10.0
+"""For how long it may be gone: twice what a server waits by default before it starts a worker anew
+(`wal_retrieve_retry_interval`).
+"""
 
 Values = dict[str, list[Row | None]]
 
@@ -99,12 +108,22 @@ def _read_until_passed(sides: Sides, of: Shape, names: set[str]) -> Values:
 def await_mirror(sides: Sides, condition: Callable[[], bool], lsn: str, every: float) -> None:
     """Wait until the condition holds; raise BlockedError for a mirror that does not follow."""
     seconds = sides.context.config.catch_up_seconds
-    if not until(condition, seconds, every=every):
-        raise BlockedError(
-            found=f"the mirror has not reached {lsn} of the source within {seconds:g} s",
-            needed="a mirror that follows, so that a difference can be told from a delay",
-            way_out="look at `db-migration status`; verify again when the feed is `following`",
-        )
+    begun = seen = monotonic()
+    while not until(condition, min(LOOK_SECONDS, begun + seconds - monotonic()), every=every):
+        now = monotonic()
+        seen = now if worker.works(sides.mirror, sides.context.feed.slot) else seen
+        if now - seen >= WORKERLESS_SECONDS:
+            raise _late(lsn, f": its subscription has had no worker for {now - seen:.0f} s")
+        if now - begun >= seconds:
+            raise _late(lsn, f" within {seconds:g} s")
+
+
+def _late(lsn: str, how: str) -> BlockedError:
+    return BlockedError(
+        found=f"the mirror has not reached {lsn} of the source{how}",
+        needed="a mirror that follows, so that a difference can be told from a delay",
+        way_out="look at `db-migration status`; verify again when the feed is `following`",
+    )
 
 
 def _add(values: Values, names: set[str], found: dict[str, Row]) -> None:

@@ -24,7 +24,7 @@ from db_migration.verification.rows import Shape, Sides
 from tests.scenarios.differences.load import writing
 from tests.support import exact, timeouts
 from tests.support.fix_postgres import wait_for
-from tests.support.scenario import SLOT, Scenario
+from tests.support.scenario import Scenario
 
 NOTICEABLE = 0.5 * timeouts.FACTOR
 LIMIT = verify_pause.PAUSE_MS / 1000 + NOTICEABLE
@@ -266,19 +266,3 @@ def test_table_that_is_emptied_after_the_snapshot_is_not_called_equal(
     assert refused.value.found == (
         "prod has emptied or rewritten public.granted during the verification"
     )
-
-
-def test_mirror_that_does_not_follow_is_an_error(followed: Scenario) -> None:
-    """In either strength, and for the exact one before anything is locked."""
-    alter = f"ALTER SUBSCRIPTION {SLOT} {{}}"
-    followed.target.sql(alter.format("DISABLE"), database="airbyte_mirror")
-    followed.source.sql("UPDATE jobs SET scope = 'moved'", database="airbyte")
-    followed.settings["catch_up_seconds"] = 1
-    try:
-        for options in ((), ("--exact",)):
-            found = followed.cli("verify", *options)
-            assert found.returncode == 3
-            assert "has not reached" in found.stderr
-    finally:
-        del followed.settings["catch_up_seconds"]
-        followed.target.sql(alter.format("ENABLE"), database="airbyte_mirror")

@@ -172,6 +172,7 @@ def test_copy_that_fails_is_not_tried_without_end(scenario: Scenario) -> None:
         return failed >= 2 and "after a pause" in state["next"]
 
     wait_for(rests, timeouts.CONVERGE)
+    assert says(scenario, "refused_a_check", "rows that this server takes", "preflight")()
     assert scenario.source.sql(SLOTS) == []
     scenario.source.sql("DROP TABLE refused", database="airbyte")
     wait_for(lambda: well(scenario), timeouts.CONVERGE)

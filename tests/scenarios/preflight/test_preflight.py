@@ -105,6 +105,7 @@ def test_everything_amiss_is_named_and_listed_by_connection(scenario: Scenario) 
     assert checks["airbyte.secrets"]["affected"] == [{"actor": "Ours", "actor_id": "2"}]
     for check in checks.values():
         assert all(check[key] for key in ("title", "needed", "why", "way_out"))
+    assert "transactions a second are followed" in checks["target.flush"]["found"]
     for_people = scenario.cli("preflight")
     assert for_people.returncode == 3
     assert "FAILED source.unlogged" in for_people.stdout

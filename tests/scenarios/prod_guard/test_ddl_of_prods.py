@@ -12,7 +12,7 @@ import psycopg
 
 from db_migration import catalog_described
 from db_migration.catalog_described import Described
-from db_migration.following import prepare, release
+from db_migration.following import reader_role, release
 from tests.support.beside import beside
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import Scenario
@@ -77,7 +77,7 @@ def test_rights_come_and_go_while_a_table_is_changed(scenario: Scenario) -> None
     context = scenario.context()
     with changing(scenario) as found:
         for _ in range(TIMES):
-            prepare.create_role(context)
+            reader_role.create_role(context)
             release.drop_role(context)
     assert found.failed == []
     assert found.done > TIMES

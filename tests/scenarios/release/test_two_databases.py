@@ -15,7 +15,7 @@ from db_migration.following import marks
 from tests.scenarios.release.test_release import footprint
 from tests.scenarios.release.test_role_of_theirs import ROLE, do
 from tests.support.fix_postgres import PgServer, drop_everything
-from tests.support.scenario import Scenario
+from tests.support.scenario import Scenario, command
 
 OTHER = "orders"
 LEFT = """
@@ -48,6 +48,29 @@ def other(scenario: Scenario, pg17_too: PgServer, tmp_path: Path) -> Iterator[Sc
 
 def left(scenario: Scenario) -> list[tuple[Any, ...]]:
     return [row for name in ("airbyte", OTHER) for row in scenario.source.sql(LEFT, database=name)]
+
+
+def test_of_two_feeds_of_one_host_the_last_ones_list_names_what_goes_with_it(
+    scenario: Scenario, other: Scenario
+) -> None:
+    """What the first one leaves to the other must stand in the other's list."""
+    do(scenario, "prepare")
+    do(other, "prepare")
+    whole = json.loads(scenario.write_config().read_text())
+    second = json.loads(other.write_config().read_text())["feeds"][0]
+    both = scenario.folder / "both.json"
+    whole["feeds"].append({**second, "name": "second"})
+    both.write_text(json.dumps(whole))
+    planned = command(both, "release", "--dry-run", "--json")
+    assert planned.returncode == 0, planned.stderr
+    first, last = (
+        {trace["what"]: trace["undo"] for trace in feed["traces"]}
+        for feed in json.loads(planned.stdout)["feeds"]
+    )
+    assert first[f"role `{ROLE}`"].startswith(f"leave it for the feed from `{OTHER}`")
+    assert last[f"role `{ROLE}` with SELECT on every table"] == "drop it"
+    assert last["`max_slot_wal_keep_size` by ALTER SYSTEM"] == "reset it, at once"
+    assert "`max_slot_wal_keep_size` by ALTER SYSTEM" not in first
 
 
 @pytest.mark.parametrize("first_out", [True, False], ids=["first_goes", "second_goes"])

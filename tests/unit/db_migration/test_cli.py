@@ -20,9 +20,15 @@ LIGHT = ("status", "history", "idle")
 
 
 @pytest.mark.parametrize("module", ["typer", "prometheus_client"])
-def test_interrupted_while_it_starts_it_ends_quietly(module: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [("SIGINT", 130, b""), ("SIGTERM", 143, b"error: ended by SIGTERM\n")],
+)
+def test_ended_while_it_starts_it_shows_no_traceback(
+    module: str, name: str, code: int, said: bytes, tmp_path: Path
+) -> None:
     """The first module is imported by the command line itself, the other one by the verb."""
-    interrupt = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    interrupt = f"import os, signal\nos.kill(os.getpid(), signal.{name})\n"
     (tmp_path / f"{module}.py").write_text(interrupt)
     found = subprocess.run(
         [sys.executable, "-m", "db_migration", "run"],
@@ -31,7 +37,28 @@ def test_interrupted_while_it_starts_it_ends_quietly(module: str, tmp_path: Path
         capture_output=True,
         check=False,
     )
-    assert (found.returncode, found.stderr) == (130, b"")
+    assert (found.returncode, found.stderr) == (code, said)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_stdout_that_is_full_is_said_in_three_parts(unbuffered: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        found = subprocess.run(
+            [sys.executable, "-m", "db_migration", "run", "--help"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            text=True,
+        )
+    assert found.returncode == 1
+    assert found.stderr.startswith("error: found: stdout takes no more")
+    assert [line.partition(":")[0] for line in found.stderr.splitlines() if line] == [
+        "error",
+        "needed",
+        "hint",
+    ]
 
 
 @pytest.mark.parametrize("verb", VERBS)

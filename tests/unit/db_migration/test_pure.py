@@ -78,6 +78,32 @@ def test_a_lock_that_was_not_had_is_no_mystery() -> None:
     assert "pg_locks" in told["way_out"]
 
 
+@pytest.mark.parametrize(
+    ("error", "needed", "way_out"),
+    [
+        (psycopg.errors.InsufficientPrivilege(), "a role that may", "target_setup.sql"),
+        (psycopg.errors.OutOfMemory(), "enough disk, memory", "what the message names"),
+        (psycopg.errors.IoError(), "a disk that can be read", "its log"),
+        (psycopg.errors.AdminShutdown(), "a server that answers", "the tunnel"),
+        (psycopg.errors.ConnectionException(), "a server that answers", "the tunnel"),
+        (psycopg.OperationalError(), "a server that answers", "the tunnel"),
+        (psycopg.errors.CheckViolation(), "rows that this server takes", "preflight"),
+        (psycopg.errors.FeatureNotSupported(), "rows that this server takes", "preflight"),
+        (psycopg.errors.UndefinedFunction(), "rows that this server takes", "preflight"),
+        (psycopg.errors.QueryCanceled(), "the step to succeed", "the agent's log says more"),
+        (psycopg.ProgrammingError(), "the step to succeed", "the agent's log says more"),
+    ],
+    ids=lambda each: type(each).__name__ if isinstance(each, Exception) else "",
+)
+def test_what_a_server_lacks_is_said(error: psycopg.Error, needed: str, way_out: str) -> None:
+    told, typed = error_text.error_dict(error), error_text.of_verb(error)
+    assert needed in told["needed"]
+    assert way_out in told["way_out"]
+    assert "by itself" in told["way_out"]
+    assert "by itself" not in typed["way_out"]
+    assert typed["way_out"].endswith(error_text.AGAIN)
+
+
 def test_ssh_checks_the_host_key_and_asks_nobody() -> None:
     config = HostControlConfig(
         address="198.51.100.11", key_file=Path("/key"), known_hosts_file=Path("/known")

@@ -35,6 +35,23 @@ WRONG = {
     "a host that there is not": ("failover", "--host-is-down", "nosuch"),
 }
 
+OF_NO_USE = {
+    ("failover",): 3,
+    ("failover", "--dry-run"): 3,
+    ("failback",): 2,
+    ("failback", "--dry-run"): 2,
+    ("rebuild",): 3,
+    ("rebuild", "--dry-run"): 3,
+    ("rehearse",): 3,
+    ("rehearse", "--dry-run"): 3,
+    ("cutover",): 3,
+    ("cutover", "--hold"): 3,
+    ("cutover", "--abort"): 3,
+    ("cutover", "--dry-run"): 3,
+    ("verify",): 3,
+}
+"""What has no use where no servers are configured, and with which exit code it says so."""
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
@@ -53,3 +70,10 @@ def test_wrong_option_is_exit_code_2(config: Path, typed: tuple[str, ...]) -> No
     assert (plain.exit_code, plain.stdout) == (2, "")
     assert programs.exit_code == 2
     assert set(json.loads(programs.stdout)["error"]) == PARTS
+
+
+@pytest.mark.parametrize("typed", OF_NO_USE, ids=" ".join)
+def test_verb_that_has_no_use_here_says_so(config: Path, typed: tuple[str, ...]) -> None:
+    found = CliRunner().invoke(app, ["--config", str(config), *typed, "--json"])
+    assert found.exit_code == OF_NO_USE[typed]
+    assert set(json.loads(found.stdout)["error"]) == PARTS
