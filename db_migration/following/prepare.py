@@ -97,8 +97,8 @@ def _may_not(
         found=f"`{owner}` can not make role `{context.reader.login.user}` fit for the feed: "
         f"{error.diag.message_primary}",
         needed=f"an owner of every table with {right}",
-        way_out=f"ALTER ROLE {owner} {right}, as a superuser, or name another `source.owner`; this "
-        "is tried again by itself",
+        way_out=f"{notes.enabling(context, connection, right)}, as a superuser, or name another "
+        "`source.owner`; this is tried again by itself",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -133,17 +134,42 @@ def test_copies_are_taken_at_intervals(servers: Servers, tmp_path: Path) -> None
     assert_released(snapshots.scenario, before)
 
 
-def test_an_owner_without_superuser_is_enough_from_16_on(
+@pytest.fixture
+def without_superuser(
     server_of: Callable[[int, str], PgServer], pg17: PgServer, tmp_path: Path
-) -> None:
-    scenario = Scenario(server_of(16, "docker"), pg17, tmp_path)
-    scenario.reset(COMMON.read_text())
-    scenario.owned_by("app", "CREATEROLE REPLICATION")
-    scenario.source.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'")
-    scenario.source.sql("SELECT pg_reload_conf()")
+) -> Iterator[Scenario]:
+    """A feed from 16 whose owner there may make roles and replicate, and no more."""
+    found = Scenario(server_of(16, "docker"), pg17, tmp_path)
+    found.reset(COMMON.read_text())
+    found.owned_by("app", "CREATEROLE REPLICATION")
+    found.source.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'")
+    found.source.sql("SELECT pg_reload_conf()")
+    yield found
+    drop_everything(pg17)
+
+
+def test_an_owner_without_superuser_is_enough_from_16_on(without_superuser: Scenario) -> None:
+    scenario = without_superuser
     before = footprint(scenario)
     agent = scenario.converge()
     prod(scenario, "UPDATE jobs SET scope = 'changed'; INSERT INTO stream_reset VALUES ('late')")
     scenario.converge(agent)
     assert_followed(scenario)
+    assert_released(scenario, before)
+
+
+def test_he_is_told_what_lets_him_change_a_role_that_was_there(
+    without_superuser: Scenario,
+) -> None:
+    """From 16 on CREATEROLE is not enough for that."""
+    scenario = without_superuser
+    scenario.source.sql("CREATE ROLE airbyte_migration")
+    before = footprint(scenario)
+    refused = scenario.cli("prepare")
+    assert refused.returncode == 3
+    assert footprint(scenario) == before
+    way_out = re.search(r"(ALTER ROLE app .*?), as a\s+superuser", refused.stderr, re.DOTALL)
+    assert way_out, refused.stderr
+    scenario.source.sql(way_out[1])
+    assert scenario.cli("prepare").returncode == 0
     assert_released(scenario, before)
