@@ -58,7 +58,7 @@ test-conformance: setup ## the stand-ins against the facts they stand for
 	@$(STEADILY) "pytest" -- $(PYTEST) tests/conformance
 
 .PHONY: test-scenarios
-test-scenarios: setup ## the DB Migration Script against real PostgreSQL 13 and 17
+test-scenarios: setup ## the DB Migration Script against real PostgreSQL, 13 to 17
 	@$(STEADILY) "pytest" -- $(PYTEST) tests/scenarios
 
 .PHONY: test-integration

@@ -23,7 +23,7 @@ import tempfile
 from pathlib import Path
 
 LOCK_FOLDER = Path(__file__).parent / "postgres_binaries"
-MAJORS = (13, 17)
+MAJORS = (13, 14, 15, 16, 17)
 
 
 class PostgresBinariesError(RuntimeError):
@@ -92,7 +92,7 @@ def _link(package: Path, target: Path) -> None:
 def main() -> int:
     """Print the folder of each major asked for, one a line."""
     parser = argparse.ArgumentParser(prog="python -m lab.embedded_postgres", description=__doc__)
-    parser.add_argument("major", nargs="*", type=int, default=list(MAJORS), help="13 or 17")
+    parser.add_argument("major", nargs="*", type=int, default=list(MAJORS), help="13 to 17")
     try:
         for major in parser.parse_args().major:
             print(binaries(major))

@@ -270,7 +270,8 @@ def _subscription(
         """
         SELECT s.subenabled, w.pid IS NOT NULL, coalesce(e.apply_error_count, 0)
         FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
-        LEFT JOIN pg_stat_subscription w ON w.subid = s.oid AND w.worker_type = 'apply'
+        LEFT JOIN pg_stat_subscription w
+            ON w.subid = s.oid AND w.relid IS NULL AND w.leader_pid IS NULL
         LEFT JOIN pg_stat_subscription_stats e ON e.subid = s.oid
         WHERE s.subname = %s AND d.datname = %s
         """,

@@ -152,7 +152,7 @@ def apply_received(task: Task) -> None:
     query = (
         "SELECT a.wait_event, s.received_lsn::text FROM pg_stat_subscription s "
         "LEFT JOIN pg_stat_activity a ON a.pid = s.pid "
-        "WHERE s.subname = %s AND s.pid IS NOT NULL AND s.worker_type = 'apply'"
+        "WHERE s.subname = %s AND s.pid IS NOT NULL AND s.relid IS NULL AND s.leader_pid IS NULL"
     )
     looks: list[object] = []
     with servers.control(server).connect() as connection:

@@ -42,7 +42,7 @@ EMIT = "SELECT pg_logical_emit_message(true, 'airbyte_migration', '')::text"
 WRITTEN = "SELECT pg_current_wal_insert_lsn()::text"
 MISSING = """
 SELECT pg_wal_lsn_diff(%s::pg_lsn, received_lsn)::float8 FROM pg_stat_subscription
-WHERE subname = %s AND worker_type = 'apply' AND received_lsn IS NOT NULL
+WHERE subname = %s AND relid IS NULL AND leader_pid IS NULL AND received_lsn IS NOT NULL
 """
 NOT_CONFIRMED = """
 SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), confirmed_flush_lsn)::float8

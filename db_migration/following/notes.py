@@ -22,6 +22,8 @@ ROLE = """
 SELECT rolcanlogin, rolreplication, shobj_description(oid, 'pg_authid')
 FROM pg_roles WHERE rolname = %s
 """
+ADMIN_OPTION_SINCE = 160000
+"""From this version on CREATEROLE alone changes no role that somebody else has made."""
 
 
 def made_now() -> dict[str, Any]:
@@ -56,8 +58,18 @@ def write(context: Context, connection: Connection, noted: dict[str, Any]) -> No
             found=f"what was there before can not be noted on role `{role}`: "
             f"{error.diag.message_primary}",
             needed="a note, without which `release` could not undo the change",
-            way_out=f"ALTER ROLE {context.owner.login.user} CREATEROLE, as a superuser",
+            way_out=f"{enabling(context, connection, 'CREATEROLE')}, as a superuser",
         ) from None
+
+
+def enabling(context: Context, connection: Connection, rights: str) -> str:
+    """Return what gives the owner these rights, and the feed's role to change if it is there."""
+    owner, role = context.owner.login.user, context.reader.login.user
+    given = f"ALTER ROLE {owner} {rights}"
+    old = connection.info.server_version < ADMIN_OPTION_SINCE
+    if old or row(connection, ROLE, (role,)) is None:
+        return given
+    return f"{given}; GRANT {role} TO {owner} WITH ADMIN OPTION"
 
 
 def keep_setting(

@@ -104,8 +104,8 @@ def _may_not(
         found=f"role `{context.reader.login.user}` on the source is not fit for the feed: {why}"
         f"`{owner}` can not mend that: {error.diag.message_primary}",
         needed=f"an owner of every table with {right}",
-        way_out=f"{typed}ALTER ROLE {owner} {right}, as a superuser, or name another "
-        "`source.owner`; this is tried again by itself",
+        way_out=f"{typed}{notes.enabling(context, connection, right)}, as a superuser, or name "
+        "another `source.owner`; this is tried again by itself",
     )
 
 

@@ -1,4 +1,4 @@
-"""Scenarios: real PostgreSQL 13 and 17, one folder each."""
+"""Scenarios: real PostgreSQL, 13 and 17 where nothing else is said; one folder each."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""pytest plugin: `pg13` and `pg17`, real PostgreSQL servers of the session on free loopback
-ports.
+"""pytest plugin: real PostgreSQL servers of the session on free loopback ports: `server_of` any
+major, `pg13`, `pg17`, and another 17.
 """
 
 # size: one kind of server, from its making to its emptying
@@ -15,8 +15,9 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -273,17 +274,22 @@ def memory() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def pg13() -> Iterator[PgServer]:
-    """PostgreSQL 13 with the superuser `docker`, like compose's `airbyte-db`."""
-    with own_server(13, "docker") as found:
-        yield found
+def server_of() -> Iterator[Callable[[int, str], PgServer]]:
+    """The server of a major and a superuser's name, started when it is first asked for."""
+    with ExitStack() as running:
+        yield cache(lambda major, user: running.enter_context(own_server(major, user)))
 
 
 @pytest.fixture(scope="session")
-def pg17() -> Iterator[PgServer]:
+def pg13(server_of: Callable[[int, str], PgServer]) -> PgServer:
+    """PostgreSQL 13 with the superuser `docker`, like compose's `airbyte-db`."""
+    return server_of(13, "docker")
+
+
+@pytest.fixture(scope="session")
+def pg17(server_of: Callable[[int, str], PgServer]) -> PgServer:
     """PostgreSQL 17 with the superuser `postgres`, like core-worker-01."""
-    with own_server(17, "postgres") as found:
-        yield found
+    return server_of(17, "postgres")
 
 
 @pytest.fixture(scope="session")
