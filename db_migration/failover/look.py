@@ -123,7 +123,8 @@ def _mirror(
         feed = f"{source}-to-{server.name}"
         found = row(connection, "SELECT state FROM migration.feed WHERE name = %s", (feed,))
         state = found[0] if found else {}
-    query = "SELECT latest_end_lsn::text FROM pg_stat_subscription WHERE subname = %s"
+    query = "SELECT latest_end_lsn::text FROM pg_stat_subscription WHERE subname = %s "
+    query += "AND relid IS NULL AND leader_pid IS NULL"
     name = slot_name(server.name)
     return MirrorSeen(
         complete=not _missing(server, name),

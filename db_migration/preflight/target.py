@@ -40,7 +40,7 @@ def checks(
     source: SourceFacts | None, target: TargetFacts, clients: Clients, most_copies: int
 ) -> Iterator[Check]:
     """Judge the target, and against the source what must agree, if that could be read."""
-    yield _version(target)
+    yield _version(source, target)
     yield _workers(target)
     yield _origins(target)
     yield _elsewhere(target)
@@ -76,16 +76,18 @@ def clients(found: Clients, newest_server: int | None) -> Iterator[Check]:
     )
 
 
-def _version(target: TargetFacts) -> Check:
+def _version(source: SourceFacts | None, target: TargetFacts) -> Check:
     oldest, newest = OLDEST_TARGET // 10000, versions.POSTGRES_MAJORS[-1]
-    major = target.version // 10000
+    major, source_major = target.version // 10000, source.version // 10000 if source else 0
+    tried = source_major <= major <= newest
     return Check(
         id="target.version",
         title="Version of the target's server",
-        result=judged(major <= newest, Result.WARNING) if major >= oldest else Result.FAIL,
-        found=str(major),
-        needed=f"{oldest} to {newest}",
-        why=f"before {oldest} only a superuser could subscribe; Airbyte is tested up to {newest}",
+        result=judged(tried, Result.WARNING) if major >= oldest else Result.FAIL,
+        found=f"{major}, under a source of {source_major}" if source_major > major else str(major),
+        needed=f"{oldest} to {newest}, and no older than the source's",
+        why=f"before {oldest} only a superuser could subscribe; Airbyte is tested up to {newest}; "
+        "an older server may not know what the source's definitions say",
         way_out="use PostgreSQL 17 on the target",
     )
 

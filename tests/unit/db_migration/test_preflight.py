@@ -168,6 +168,18 @@ def test_what_is_allowed_counts(
     assert found(checks, name).result == result
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "result"),
+    [(160000, 160004, Result.PASS), (170000, 160004, Result.WARNING), (None, 160004, Result.PASS)],
+)
+def test_a_target_is_not_older_than_its_source(
+    source: int | None, target: int, result: Result
+) -> None:
+    there = replace(SOURCE, version=source) if source is not None else None
+    checks = preflight_target.checks(there, replace(TARGET, version=target), CLIENTS, 3)
+    assert found(checks, "target.version").result is result
+
+
 def test_a_restart_does_not_help_against_the_command_line() -> None:
     facts = replace(SOURCE, wal_level="replica", wal_level_fixed=True)
     checks = preflight_source.checks(facts, replace(ALLOWED, restart=True))
