@@ -1,6 +1,6 @@
 """What the catalogs of an Airbyte database say: tables, columns, keys, sequences.
 
-Everything here reads; every query gives the same text on PostgreSQL 13 and 17 for the same
+Everything here reads; every query gives the same text on PostgreSQL 13 to 17 for the same
 definition.
 """
 
@@ -58,9 +58,9 @@ class Table:
     snapshot. It is the one that the reader's snapshot shows, which `pg_relation_filenode` is not.
     """
     body: str = ""
-    """Changes when rows come about by DDL, of which no subscriber hears: the table or a column is
-    made again, another table gets its name, ALTER TABLE computes values anew. TRUNCATE, CLUSTER and
-    VACUUM leave it. Differs from server to server.
+    """For `same_rows`, which tells whether rows came about by DDL, of which no subscriber hears:
+    the table or a column was made again, another table got its name, ALTER TABLE computed values
+    anew. Differs from server to server.
     """
 
     @property
@@ -100,14 +100,28 @@ class Sequence:
 
 
 BODY = """
-left(md5(c.oid || ' ' || c.reltoastrelid || ' ' || coalesce((
-    SELECT string_agg(a.attnum || CASE c.reltoastrelid WHEN 0 THEN ' ' || a.xmin ELSE '' END, ', '
-        ORDER BY a.attnum) FROM pg_attribute a
-    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '')), 12)
+(SELECT concat(
+    left(md5(concat_ws(' ', c.oid, c.reltoastrelid,
+        string_agg(a.attnum::text, ',' ORDER BY a.attnum))), 12),
+    CASE c.reltoastrelid WHEN 0 THEN concat(' ',
+        left(md5(concat(string_agg(a.xmin::text, ',' ORDER BY a.attnum))), 12), ' ', c.relfilenode)
+    END)
+FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
 """
 """ALTER TABLE that rewrites gives a table other storage for long values, which nothing else does
-(finish_heap_swap, commands/cluster.c). One that has none shows it by its columns alone.
+(finish_heap_swap, commands/cluster.c). One that has none shows it by its columns' versions and its
+file, of which nothing else changes both at once: GRANT on a column and SET STATISTICS change the
+first, TRUNCATE, CLUSTER and VACUUM FULL the second.
 """
+
+
+def same_rows(before: str, now: str) -> bool:
+    """Tell by two bodies of a table whether no DDL has made rows between them."""
+    then, *parts = before.split(" ")
+    made, *parts_now = now.split(" ")
+    if then != made or not parts:
+        return then == made
+    return any(part in parts_now for part in parts)
 
 
 TABLES = sql.SQL("""

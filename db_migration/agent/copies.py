@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db_migration import catalog
 from db_migration.agent.state import Database, Mark, Observed, Slot, Source
 from db_migration.errors import BlockedError
 
@@ -31,7 +32,7 @@ def changed(mark: Mark, source: Source) -> str | None:
         table = source.tables.get(name)
         if table is None or table.fingerprint != fingerprint:
             return TABLE_CHANGED.format(name)
-        if mark.bodies.get(name, table.body) != table.body:
+        if not catalog.same_rows(mark.bodies.get(name, table.body), table.body):
             return ROWS_CHANGED.format(name)
         if name in mark.tables and not (source.publication and table.published):
             return f"table {name} is not published any more"

@@ -199,7 +199,9 @@ def add_tables(context: Context) -> None:
     added = described.fingerprints(tables)
     bodies = {**mark.bodies, **{table.full_name: table.body for table in tables}}
     # What an earlier attempt has begun may have changed since the look that led here.
-    begun = {**added, **mark.begun} == added and {**bodies, **mark.bodies} == bodies
+    begun = {**added, **mark.begun} == added and all(
+        catalog.same_rows(noted, bodies[name]) for name, noted in mark.bodies.items()
+    )
     if mark.types != described.types or not late or not begun:
         return
     # Who is killed now leaves tables in the mirror, and prod may change or drop them before the

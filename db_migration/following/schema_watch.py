@@ -74,10 +74,14 @@ class Schema:
     tables: Mapping[str, SourceTable]
     types: str
 
-    def definition(self) -> tuple[dict[str, tuple[str, str]], str]:
-        """Return what a copy must have too: not what is published, which is our own doing."""
-        made = {name: (table.fingerprint, table.body) for name, table in self.tables.items()}
-        return made, self.types
+    def differs(self, before: Schema) -> bool:
+        """Tell whether a copy must be made anew; what is published is our own doing."""
+        if self.types != before.types or self.tables.keys() != before.tables.keys():
+            return True
+        return any(
+            now.fingerprint != was.fingerprint or not catalog.same_rows(was.body, now.body)
+            for now, was in ((self.tables[name], was) for name, was in before.tables.items())
+        )
 
 
 def read(connection: Connection) -> Schema:
@@ -114,7 +118,7 @@ class SchemaMemory:
 
     def note(self, schema: Schema, now: float) -> Schema:
         """Remember a reading, and when one differed from the reading before."""
-        if self._schema is not None and self._schema.definition() != schema.definition():
+        if self._schema is not None and schema.differs(self._schema):
             self._changed_at = now
         self._schema = schema
         return schema

@@ -149,6 +149,7 @@ def test_slot_of_a_single_table_does_not_outlive_the_feed(scenario: Scenario) ->
 CHANGED_MEANWHILE = {
     "dropped": "DROP TABLE passing",
     "altered": "ALTER TABLE passing ADD COLUMN later int",
+    "one without long values emptied": "TRUNCATE bare",
     "an index more": "CREATE INDEX ON passing (name)",
     "dropped, and another one made": "DROP TABLE passing; CREATE TABLE other (id int PRIMARY KEY)",
 }
@@ -162,9 +163,8 @@ def killed(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> Killed:
 
     def at(module: ModuleType, name: str, *, after: bool = False) -> Agent:
         agent = scenario.converge()
-        made = (
-            "CREATE TABLE passing (id int PRIMARY KEY, name text); INSERT INTO passing VALUES (1)"
-        )
+        made = "CREATE TABLE passing (id int PRIMARY KEY, name text); "
+        made += "INSERT INTO passing VALUES (1); CREATE TABLE bare (id int PRIMARY KEY)"
         scenario.source.sql(made, database="airbyte")
 
         do = getattr(module, name)

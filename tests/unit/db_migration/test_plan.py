@@ -90,10 +90,10 @@ def upgraded() -> World:
     return world
 
 
-def made_again(noted: str | None = "before") -> World:
+def made_again(noted: str | None = "before now now") -> World:
     """A table that looks as before; `noted` is what its mark says of it, None where it is old."""
     world = following()
-    world.tables["public.jobs"] = replace(world.tables["public.jobs"], body="now")
+    world.tables["public.jobs"] = replace(world.tables["public.jobs"], body="now now now")
     assert world.mirror.mark is not None
     bodies = {} if noted is None else {"public.jobs": noted}
     world.mirror.mark = replace(world.mirror.mark, bodies=bodies)
@@ -195,7 +195,17 @@ def test_prod_is_mended_first_when_a_published_table_loses_its_key() -> None:
 
 @pytest.mark.parametrize(
     ("noted", "step"),
-    [("before", Step.DROP_SUBSCRIPTION), ("now", Step.WAIT), (None, Step.WAIT)],
+    [
+        (
+            "before now now",
+            Step.DROP_SUBSCRIPTION,
+        ),  # the table itself, its columns' versions, its file
+        ("now before before", Step.DROP_SUBSCRIPTION),
+        ("now before now", Step.WAIT),
+        ("now now before", Step.WAIT),
+        ("now now now", Step.WAIT),
+        (None, Step.WAIT),
+    ],
 )
 def test_rows_that_ddl_has_made_are_copied_anew(noted: str | None, step: Step) -> None:
     assert plan.next_step(made_again(noted).observe()).step is step
