@@ -1,7 +1,7 @@
 """Queries that describe relations: the table that a line belongs to, if any, and the line.
 
 What is here is described to everybody (db_migration/catalog_described.py); every line is the same
-on PostgreSQL 13 and 17 for the same definition. What may lock a table while it prints an expression
+on PostgreSQL 13 to 17 for the same definition. What may lock a table while it prints an expression
 stands in a query of its own: the fewer are held at once, the shorter a DDL statement of prod waits.
 """
 

@@ -1,4 +1,4 @@
-"""SQL that turns rows into numbers, the same on PostgreSQL 13 and 17 for the same values.
+"""SQL that turns rows into numbers, the same on PostgreSQL 13 to 17 for the same values.
 
 Each column is hashed by its type, and the result is the seed of the next column's hash: so the
 place of a value counts. NULL is hashed as a value that its type does not have; of int8, uuid and
