@@ -8,8 +8,10 @@ from errno import ENOSPC
 
 def _end(*_: object) -> None:
     """End at once, as without a handler, but say so; `run` and `idle` take the signal over."""
-    os.write(2, b"error: ended by SIGTERM\n")
-    os._exit(128 + signal.SIGTERM)
+    try:
+        os.write(2, b"error: ended by SIGTERM\n")
+    finally:
+        os._exit(128 + signal.SIGTERM)
 
 
 def _no_room() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,19 @@ def test_ended_while_it_starts_it_shows_no_traceback(
         check=False,
     )
     assert (found.returncode, found.stderr) == (code, said)
+
+
+def test_nobody_who_hears_it_is_no_reason_to_live_on(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
+    with Path("/dev/full").open("w") as full:
+        found = subprocess.run(
+            [sys.executable, "-m", "db_migration", "run"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            stderr=full,
+            check=False,
+        )
+    assert found.returncode == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
