@@ -15,7 +15,7 @@ from db_migration import catalog
 from db_migration.context import Context
 from db_migration.errors import BlockedError
 from db_migration.following import marks
-from db_migration.postgres import Connection, row
+from db_migration.postgres import Connection, row, rows
 
 IDENTITIES = {"d": "DEFAULT", "n": "NOTHING", "f": "FULL", "i": "DEFAULT"}
 ROLE = """
@@ -64,12 +64,14 @@ def write(context: Context, connection: Connection, noted: dict[str, Any]) -> No
 
 def enabling(context: Context, connection: Connection, rights: str) -> str:
     """Return what gives the owner these rights, and the feed's role to change if it is there."""
-    owner, role = context.owner.login.user, context.reader.login.user
+    role = context.reader.login.user
+    names = "SELECT quote_ident(%s), quote_ident(%s)"
+    ((owner, feeds),) = rows(connection, names, (context.owner.login.user, role))
     given = f"ALTER ROLE {owner} {rights}"
     old = connection.info.server_version < ADMIN_OPTION_SINCE
     if old or row(connection, ROLE, (role,)) is None:
         return given
-    return f"{given}; GRANT {role} TO {owner} WITH ADMIN OPTION"
+    return f"{given}; GRANT {feeds} TO {owner} WITH ADMIN OPTION"
 
 
 def keep_setting(

@@ -36,8 +36,8 @@ NEEDS = {
         ("0A", "22", "23", "42", "54"),
         (
             "definitions and rows that this server takes",
-            "change on the source what the message names: `db-migration preflight` lists what can "
-            "not be copied",
+            "change on the source what the message names, or give the target what it lacks: "
+            "`db-migration preflight` lists what can not be copied",
         ),
     ),
 }

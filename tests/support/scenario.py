@@ -105,12 +105,12 @@ class Scenario:
         """Give prod's database and tables to a new role that is no superuser; feeds enter as it."""
         self.source.sql(
             f"""
-            CREATE ROLE {role} LOGIN {options} PASSWORD 'planted-app-secret';
-            ALTER DATABASE airbyte OWNER TO {role};
+            CREATE ROLE "{role}" LOGIN {options} PASSWORD 'planted-app-secret';
+            ALTER DATABASE airbyte OWNER TO "{role}";
             DO $$ DECLARE t regclass; BEGIN
                 FOR t IN SELECT oid FROM pg_class
                     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-                LOOP EXECUTE format('ALTER TABLE %s OWNER TO {role}', t); END LOOP;
+                LOOP EXECUTE format('ALTER TABLE %s OWNER TO "{role}"', t); END LOOP;
             END $$
             """,
             database="airbyte",

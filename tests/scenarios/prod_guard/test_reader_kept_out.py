@@ -96,11 +96,14 @@ def test_what_keeps_it_out_later_is_said_where_the_owner_may_not_mend_it(
     scenario.assert_equal()
 
 
-def test_an_owner_who_may_not_make_it_is_told_which_right_he_needs(scenario: Scenario) -> None:
-    scenario.owned_by("app", "CREATEROLE")
+@pytest.mark.parametrize("owner", ["app", "prod-app"])
+def test_an_owner_who_may_not_make_it_is_told_which_right_he_needs(
+    scenario: Scenario, owner: str
+) -> None:
+    scenario.owned_by(owner, "CREATEROLE")
     refused = scenario.cli("prepare")
     assert refused.returncode == 3
-    way_out = re.search(r"ALTER ROLE app \w+", refused.stderr)
+    way_out = re.search(r"ALTER ROLE \S+ \w+", refused.stderr)
     assert way_out
     scenario.source.sql(way_out[0])
     assert scenario.cli("prepare").returncode == 0
