@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from db_migration.errors import BlockedError
+from db_migration.following import worker
+from db_migration.postgres import Connection
 from db_migration.verification import settle as verify_settle
 from db_migration.verification import verify
 from tests.support import timeouts
+from tests.support.fix_postgres import wait_for
 from tests.support.scenario import SLOT, Scenario
 
 
@@ -44,6 +47,31 @@ def test_mirror_without_a_worker_is_not_waited_for_as_long_as_one_that_is_late(
     finally:
         followed.target.sql("DELETE FROM jobs WHERE id = 900000", database="airbyte_mirror")
     followed.assert_equal()
+
+
+def test_worker_that_is_held_up_is_waited_for(
+    followed: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is late, but there: only the deadline counts."""
+    monkeypatch.setattr(verify_settle, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(verify_settle, "WORKERLESS_SECONDS", 0.5)
+    monkeypatch.setitem(followed.settings, "catch_up_seconds", timeouts.FOLLOW)
+    works, looks = worker.works, 0
+    with followed.target.connect("airbyte_mirror") as mirror:
+        wait_for(lambda: works(mirror, SLOT), timeouts.FOLLOW)
+        mirror.execute("BEGIN; LOCK jobs IN EXCLUSIVE MODE")
+
+        def look(connection: Connection, subscription: str) -> bool:
+            nonlocal looks
+            looks += 1
+            if looks == 20:
+                mirror.rollback()
+            return works(connection, subscription)
+
+        monkeypatch.setattr(worker, "works", look)
+        followed.source.sql("UPDATE jobs SET scope = 'at last'", database="airbyte")
+        assert verify.verify(followed.context()).differences == []
+    assert looks >= 20
 
 
 def test_worker_that_restarts_within_seconds_is_waited_for(followed: Scenario) -> None:
