@@ -100,8 +100,8 @@ def seed(context: Context, *, verify: bool = False) -> Loaded:
         raise BlockedError(
             found=f"the new copy is not what was read: {'; '.join(named)}",
             needed="a copy with the source's rows",
-            way_out="nothing to do if the source rewrote it meanwhile (CLUSTER, VACUUM FULL), else "
-            "look at the disks and memory of the target; a new copy is made by itself",
+            way_out="nothing to do if the source emptied or rewrote it (TRUNCATE, CLUSTER, VACUUM "
+            "FULL), else look at the disks and memory of the target; a new copy is made by itself",
         )
     sequences.advance(context, context.seed)
     mark_seeded(context, what.mark)
