@@ -6,6 +6,7 @@ definition.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from psycopg import sql
@@ -148,6 +149,12 @@ def tables(connection: Connection, publication: str = "") -> list[Table]:
     A deferrable key is none to PostgreSQL: prod could change no row of a table published with it.
     """
     return [Table(*item) for item in rows(connection, TABLES, (publication,))]
+
+
+def moved(before: Iterable[Table], now: Iterable[Table]) -> list[str]:
+    """Name the tables that are in another file by now."""
+    files = {table.oid: table.file for table in before}
+    return [each.full_name for each in now if files.get(each.oid, each.file) != each.file]
 
 
 def columns(connection: Connection, table: Table) -> list[Column]:

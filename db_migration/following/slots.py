@@ -19,12 +19,12 @@ NOTHING = "^$"
 STATE = """
 SELECT confirmed_flush_lsn::text, coalesce(wal_status = 'lost', false) OR restart_lsn IS NULL,
        coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint, active
-FROM pg_replication_slots WHERE slot_name = %s
+FROM pg_replication_slots WHERE slot_name = %s AND database = current_database()
 """
 
 
 def look(connection: Connection, name: str) -> Slot | None:
-    """Observe a slot; None where there is none."""
+    """Observe a slot of this database; None where there is none."""
     found = row(connection, STATE, (name,))
     if found is None:
         return None

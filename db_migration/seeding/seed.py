@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 from psycopg import sql
-from psycopg.errors import error_from_result
+from psycopg.errors import DuplicateObject, error_from_result
 from psycopg.pq import ExecStatus
 
 from db_migration import catalog, catalog_described, catalog_grants, catalog_keys
@@ -100,7 +100,8 @@ def seed(context: Context, *, verify: bool = False) -> Loaded:
         raise BlockedError(
             found=f"the new copy is not what was read: {'; '.join(named)}",
             needed="a copy with the source's rows",
-            way_out="look at the disks and memory of the target; a new copy is made by itself",
+            way_out="nothing to do if the source emptied or rewrote it (TRUNCATE, CLUSTER, VACUUM "
+            "FULL), else look at the disks and memory of the target; a new copy is made by itself",
         )
     sequences.advance(context, context.seed)
     mark_seeded(context, what.mark)
@@ -124,9 +125,26 @@ def create_slot(context: Context, walsender: Connection) -> Start:
     query = create.format(sql.Identifier(context.feed.slot)).as_string(walsender)
     result = answer(walsender.pgconn, query.encode(), partial(_wait_for_slot, context))
     if result.status != ExecStatus.TUPLES_OK:
-        raise error_from_result(result)
+        error = error_from_result(result)
+        raise _taken(context) if isinstance(error, DuplicateObject) else error
     fields = [(result.get_value(0, number) or b"").decode() for number in range(3)]
     return Start(lsn=fields[1], snapshot=fields[2])
+
+
+def _taken(context: Context) -> BlockedError:
+    """Say whose slot has our name: of prod's own database before another one got its name."""
+    slot = context.feed.slot
+    with context.reader.connect() as source:
+        query = "SELECT database FROM pg_replication_slots WHERE slot_name = %s"
+        database = value(source, query, (slot,))
+    return BlockedError(
+        found=f"the source's server has a slot `{slot}` of database `{database}`, not of "
+        f"`{context.feed.source.database}`",
+        needed=f"that name for the slot of `{context.feed.source.database}`",
+        way_out=f"if `{database}` was prod's database before: SELECT pg_drop_replication_slot("
+        f"'{slot}'), for it keeps prod's log; else give `target.name` another name; a new copy is "
+        "then made by itself",
+    )
 
 
 def _wait_for_slot(context: Context, seconds: float) -> None:
@@ -210,12 +228,21 @@ def run_jobs(
     crew = Crew(context, snapshots, tally)
     work = Work(context, what.columns, crew.ended, tally)
     crew.run(jobs, WORKERS, work.carry_out)
-    if verify and (doubtful := work.doubtful()):
-        log.info("bytes differ, so values are compared", tables=sorted(doubtful))
+    if verify and (doubtful := work.doubtful() | _moved(context, what.tables)):
+        log.info("bytes prove nothing, so values are compared", tables=sorted(doubtful))
         again = [table for table in what.tables if table.full_name in doubtful]
         crew.run(seed_plan.comparisons(again), WORKERS, work.carry_out)
     add_rest(context, rest)
     return Loaded(tally.rows, tally.bytes, sorted(work.differences) if verify else None)
+
+
+def _moved(context: Context, tables: list[catalog.Table]) -> set[str]:
+    """Name the tables that CLUSTER or VACUUM FULL has rewritten since the snapshot.
+
+    Between two parts of a table its rows have then changed pages: some were read twice, some never.
+    """
+    with context.reader.connect() as source:
+        return set(catalog.moved(tables, catalog.tables(source)))
 
 
 @effect(Effect.ADD_CONSTRAINTS)

@@ -32,6 +32,7 @@ _EPOCH = (
     "THEN timestamp_hash_extended({}, 1) ELSE 0 END)"
 )
 _TEXT = "hashtextextended(coalesce({}, 'NULL 8c1f6e0b92d7453aa0e4') COLLATE \"C\", {{seed}})"
+_XML = "textin(xml_out({name}))"
 _BY_TEXT = _TEXT.format("{name}::text")
 _LINKS = {
     "bool": "hashint4extended(coalesce({name}::int4, 2), {seed})",
@@ -45,6 +46,8 @@ _LINKS = {
     "timestamptz": _EPOCH.format("timezone('UTC', {name})"),
     # Not by a cast, which takes the blanks away from the end.
     "bpchar": _TEXT.format("textin(bpcharout({name}))"),
+    # Not by a cast, which shows the declaration as it is stored: on its way its encoding changes.
+    "xml": _TEXT.format(_XML),
 }
 
 
@@ -163,7 +166,8 @@ def _hash_or_null(column: Column) -> sql.Composed:
 
 
 def _text(column: Column, hidden: set[str]) -> sql.Composed:
-    text = sql.SQL("{}::text").format(sql.Identifier(column.name))
+    plain = _XML if column.base == "xml" and _is_built_in(column) else "{name}::text"
+    text = sql.SQL(plain).format(name=sql.Identifier(column.name))
     if column.name in hidden:
         return sql.SQL("'(masked, ' || length({}) || ' characters)'").format(text)
     return sql.SQL("left({}, {})").format(text, sql.Literal(SHOWN_CHARACTERS))

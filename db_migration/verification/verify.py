@@ -140,10 +140,8 @@ def _refuse_moved(sides: Sides) -> None:
     held, and different from one that was read before.
     """
     with sides.there([]) as source:
-        shown = {table.oid: table.file for table in catalog.tables(source)}
-    now = catalog.tables(sides.source)
-    moved = [each.full_name for each in now if shown.get(each.oid, each.file) != each.file]
-    if moved:
+        shown = catalog.tables(source)
+    if moved := catalog.moved(shown, catalog.tables(sides.source)):
         raise BlockedError(
             found=f"prod has emptied or rewritten {', '.join(moved)} during the verification",
             needed="a while in which no table is emptied by TRUNCATE or rewritten by ALTER TABLE",

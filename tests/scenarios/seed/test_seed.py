@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,8 @@ from db_migration.seeding import plan as seed_plan
 from db_migration.seeding.crew import Tally, Worker
 from db_migration.seeding.plan import Job, Kind, Part
 from tests.support.fix_postgres import PgServer, wait_for
-from tests.support.scenario import Scenario
+from tests.support.scenario import SLOT, Scenario
+from tests.support.timeouts import CONVERGE
 
 COPYING = "application_name = 'airbyte-migration' AND query LIKE 'COPY%'"
 EXPORTING = "backend_type = 'walsender'"
@@ -168,6 +170,22 @@ def test_slot_that_waits_too_long_is_given_up(
         assert agent.once() is Step.DROP_SLOT
         assert prepared.source.sql("SELECT FROM pg_replication_slots") == []
         assert agent.memory.copies.failed == 1
+    prepared.converge(agent)
+    prepared.assert_equal()
+
+
+def test_slot_of_a_database_that_was_replaced_is_named(prepared: Scenario) -> None:
+    """As when prod was restored beside its database and has got its name; no other slot is ours."""
+    made = "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')"
+    prepared.source.sql("CREATE DATABASE before")
+    prepared.source.sql(made, SLOT, database="before")
+    agent = prepared.agent()
+    assert agent.once() is None
+    error = prepared.state()["error"]
+    assert "`before`, not of `airbyte`" in error["found"]
+    assert prepared.source.sql("SELECT database FROM pg_replication_slots") == [("before",)]
+    prepared.source.sql(re.findall(r"SELECT [^)]+\)", error["way_out"])[0])
+    wait_for(lambda: agent.memory.copies.seconds() == 0, CONVERGE)
     prepared.converge(agent)
     prepared.assert_equal()
 
