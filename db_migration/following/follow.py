@@ -1,32 +1,27 @@
-"""The mirror and its subscription: swap in a new copy, subscribe, enable, take in new tables."""
+"""The mirror and its subscription: swap in a new copy, subscribe, enable, refresh."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from db_migration import catalog, catalog_described, sessions
+from db_migration import catalog, sessions
 from db_migration.agent import observe_working
-from db_migration.agent.state import Mark
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
-from db_migration.following import marks, prepare, slots, worker
+from db_migration.following import marks, slots, worker
 from db_migration.postgres import (
     CONNECT_TIMEOUT_SECONDS,
-    become,
     hush,
     run,
-    run_script,
     until,
     value,
 )
-from db_migration.seeding import dump, seed
 
 REFRESH_DEADLINE_SECONDS = 60
 
@@ -188,64 +183,6 @@ def drop_subscription(context: Context) -> None:
             run(connection, drop)
 
 
-def add_tables(context: Context) -> None:
-    """Take in tables that the source got after the copy was made: first here, then published."""
-    with context.reader.connect() as source:
-        found = {table.full_name: table for table in catalog.tables(source, PUBLICATION)}
-        described = catalog_described.read(source)
-    mark = _mark(context)
-    late = sorted(set(found) - set(mark.tables))
-    tables = [found[name] for name in late]
-    added = described.fingerprints(tables)
-    bodies = {**mark.bodies, **{table.full_name: table.body for table in tables}}
-    # What an earlier attempt has begun may have changed since the look that led here.
-    begun = {**added, **mark.begun} == added and {**bodies, **mark.bodies} == bodies
-    if mark.types != described.types or not late or not begun:
-        return
-    # Who is killed now leaves tables in the mirror, and prod may change or drop them before the
-    # next attempt: without this nobody would know of them.
-    mark_tables(context, replace(mark, begun=added, bodies=bodies))
-    create_late_tables(context, tables)
-    prepare.publish_late(context, late)
-    refresh(context)
-    tables_now = {**mark.tables, **added}
-    mark_tables(context, replace(mark, tables=tables_now, begun={}, bodies=bodies))
-
-
-def _mark(context: Context) -> Mark:
-    with context.control.connect() as connection:
-        mark = marks.mirror_mark(marks.of_database(connection, context.feed.target.database))
-    if mark is None:
-        raise BlockedError(
-            found="the mirror has lost its mark",
-            needed="the mark",
-            way_out="nothing to do: it is made anew",
-        )
-    return mark
-
-
-@effect(Effect.CREATE_LATE_TABLES)
-def create_late_tables(context: Context, tables: list[catalog.Table]) -> None:
-    """Make the tables with all that is theirs, all or none; those that are there are kept."""
-    with context.mirror.connect() as connection:
-        here = {table.full_name for table in catalog.tables(connection)}
-        missing = [table for table in tables if table.full_name not in here]
-        if not missing:
-            return
-        names = [(table.schema, table.name) for table in missing]
-        script = "\n".join(
-            dump.definitions(context.reader, section, only=names)
-            for section in ("pre-data", "post-data")
-        )
-        role = sql.Identifier(context.feed.target.owner_role)
-        with connection.transaction():
-            run(connection, sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(role))
-            with become(connection, context.feed.target.owner_role):
-                run_script(connection, script)
-            full_names = {table.full_name for table in missing}
-            seed.copy_public_grants(context, connection, full_names)
-
-
 @effect(Effect.REFRESH_SUBSCRIPTION)
 def refresh(context: Context) -> None:
     """Let the subscription copy and follow the new tables, and wait until it does."""
@@ -261,14 +198,9 @@ def refresh(context: Context) -> None:
     if not done:
         raise BlockedError(
             found=f"new tables are not copied {REFRESH_DEADLINE_SECONDS} s after the refresh",
-            needed="a source with a free walsender and slot for each new table",
-            way_out="look at max_replication_slots and max_wal_senders on the source; "
-            "this is tried again by itself",
+            needed="a mirror that has caught up, and a source with a free walsender and slot for "
+            "each new table",
+            way_out="if the mirror is behind (`lag` of `status`), wait for it; else look at "
+            "max_replication_slots and max_wal_senders on the source; this is tried again by "
+            "itself",
         )
-
-
-@effect(Effect.MARK_TABLES)
-def mark_tables(context: Context, mark: Mark) -> None:
-    """Note which tables the mirror holds, and which it is to hold."""
-    with context.control.connect() as connection:
-        marks.write_mirror(connection, context.feed.target.database, mark)

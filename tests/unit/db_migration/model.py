@@ -346,6 +346,7 @@ def effects(step: Step, world: World) -> Effects:  # size: a table, one entry a 
             (Effect.CREATE_LATE_TABLES, _nothing),
             (Effect.PUBLISH_LATE_TABLES, _publish),
             (Effect.REFRESH_SUBSCRIPTION, _nothing),
+            (Effect.ADD_LATE_KEYS, _nothing),
             (Effect.MARK_TABLES, _mark_tables),
         ],
         Step.ADVANCE_SEQUENCES: [(Effect.ADVANCE_SEQUENCES, _set(sequences_behind=False))],
