@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import psycopg
@@ -150,9 +151,19 @@ def _can_not_subscribe(context: Context, error: psycopg.Error) -> BlockedError:
 @effect(Effect.ENABLE_SUBSCRIPTION)
 def enable(context: Context) -> None:
     """Start following, and wait until the worker has heard from the source."""
+    note_followed(context)
     with context.mirror.connect() as connection:
         run(connection, _alter(context, "ENABLE"))
         worker.until_heard(connection, context.feed.slot)
+
+
+def note_followed(context: Context) -> None:
+    """Note in the mirror's mark that from now on it may hold more than its copy did."""
+    name = context.feed.target.database
+    with context.control.connect() as connection:
+        mark = marks.mirror_mark(marks.of_database(connection, name))
+        if mark is not None and not mark.followed:
+            marks.write_mirror(connection, name, replace(mark, followed=True))
 
 
 @effect(Effect.DISABLE_SUBSCRIPTION)
@@ -172,11 +183,15 @@ def _alter(context: Context, how: str) -> sql.Composed:
 
 @effect(Effect.DROP_SUBSCRIPTION)
 def drop_subscription(context: Context) -> None:
-    """Drop the subscription without touching the source: the slot is dropped on its own."""
+    """Drop the subscription without touching the source: the slot is dropped on its own.
+
+    One that an earlier version enabled is noted here: without it nothing else tells of it.
+    """
     query = "SELECT true FROM pg_subscription WHERE subname = %s AND subdbid = (SELECT oid FROM "
     query += "pg_database WHERE datname = current_database())"
     with context.mirror.connect() as connection:
         if value(connection, query, (context.feed.slot,)):
+            note_followed(context)
             run(connection, _alter(context, "DISABLE"))
             run(connection, _alter(context, "SET (slot_name = NONE)"))
             drop = sql.SQL("DROP SUBSCRIPTION {}").format(sql.Identifier(context.feed.slot))
