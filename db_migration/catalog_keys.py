@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from db_migration.postgres import Connection, rows
@@ -74,3 +75,24 @@ def constraints(connection: Connection) -> list[Constraint]:
         """,
     )
     return [Constraint(*item) for item in found]
+
+
+def foreign_keys(connection: Connection, tables: Collection[str]) -> dict[tuple[str, str], str]:
+    """Return what makes each foreign key of these tables anew, by table and name.
+
+    Left out are those that a partition has from its parent, and gets with it.
+    """
+    found = rows(
+        connection,
+        """
+        SELECT n.nspname || '.' || t.relname, o.conname,
+               format('ALTER TABLE ONLY %%I.%%I ADD CONSTRAINT %%I %%s',
+                   n.nspname, t.relname, o.conname, pg_get_constraintdef(o.oid))
+        FROM pg_constraint o JOIN pg_class t ON t.oid = o.conrelid
+        JOIN pg_namespace n ON n.oid = t.relnamespace
+        WHERE o.contype = 'f' AND o.conparentid = 0 AND t.relkind = 'r'
+          AND n.nspname || '.' || t.relname = ANY(%s)
+        """,
+        (list(tables),),
+    )
+    return {(table, name): statement for table, name, statement in found}

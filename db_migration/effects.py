@@ -43,6 +43,7 @@ class Effect(StrEnum):
     CREATE_LATE_TABLES = "target.create_late_tables"
     PUBLISH_LATE_TABLES = "source.publish_late_tables"
     REFRESH_SUBSCRIPTION = "target.refresh_subscription"
+    ADD_LATE_KEYS = "target.add_late_keys"
     MARK_TABLES = "target.mark_tables"
     DISABLE_SUBSCRIPTION = "target.disable_subscription"
     CLONE_WORKING = "target.clone_working"

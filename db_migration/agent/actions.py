@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from db_migration.agent.plan import Step
 from db_migration.context import Context
-from db_migration.following import follow, prepare, reader_role, sequences, working
+from db_migration.following import follow, late, prepare, reader_role, sequences, working
 from db_migration.journal import Journal
 from db_migration.seeding import seed
 from db_migration.sides import standby
@@ -34,7 +34,7 @@ ACTIONS: dict[Step, Action] = {
     Step.ENABLE: lambda context, _: follow.enable(context),
     Step.RECONNECT: lambda context, _: follow.reconnect(context),
     Step.DROP_SUBSCRIPTION: lambda context, _: follow.drop_subscription(context),
-    Step.ADD_TABLES: lambda context, _: follow.add_tables(context),
+    Step.ADD_TABLES: lambda context, _: late.add_tables(context),
     Step.ADVANCE_SEQUENCES: lambda context, _: sequences.advance(context, context.mirror),
     Step.DROP_OLD_WORKING: lambda context, _: working.drop_old(context),
     Step.DROP_NEXT_WORKING: lambda context, _: working.drop_next(context),

@@ -15,9 +15,14 @@ ROWS_CHANGED = "table {}, or a column of it, was made again or computed anew on 
 
 
 def resumable(database: Database, source: Source) -> bool:
-    """Tell whether the slot still stands at the very point where this copy was taken."""
+    """Tell whether copy and slot still stand at the very point where the copy was taken.
+
+    Where the slot stands does not say so alone: a source that crashes may set it back.
+    """
     mark, slot = database.mark, source.slot
-    if mark is None or slot is None or slot.lost or slot.confirmed_lsn != mark.lsn:
+    if mark is None or mark.followed or slot is None or slot.lost:
+        return False
+    if slot.confirmed_lsn != mark.lsn:
         return False
     return not changed(mark, source)
 

@@ -100,6 +100,10 @@ class Mark:
     """New tables that are being taken in, as they were described: some of them may be there."""
     bodies: Mapping[str, str] = field(default_factory=dict)
     """The tables' `body` on the source; earlier versions noted none."""
+    followed: bool = False
+    """Whether it may hold more than was there at `lsn`. Earlier versions noted nothing: see
+    `follow.drop_subscription`.
+    """
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The mirror and its subscription: swap in a new copy, subscribe, enable, take in new tables."""
+"""The mirror and its subscription: swap in a new copy, subscribe, enable, refresh."""
 
 from __future__ import annotations
 
@@ -9,24 +9,20 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from db_migration import catalog, catalog_described, sessions
+from db_migration import catalog, sessions
 from db_migration.agent import observe_working
-from db_migration.agent.state import Mark
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
-from db_migration.following import marks, prepare, slots, worker
+from db_migration.following import marks, slots, worker
 from db_migration.postgres import (
     CONNECT_TIMEOUT_SECONDS,
-    become,
     hush,
     run,
-    run_script,
     until,
     value,
 )
-from db_migration.seeding import dump, seed
 
 REFRESH_DEADLINE_SECONDS = 60
 
@@ -155,9 +151,19 @@ def _can_not_subscribe(context: Context, error: psycopg.Error) -> BlockedError:
 @effect(Effect.ENABLE_SUBSCRIPTION)
 def enable(context: Context) -> None:
     """Start following, and wait until the worker has heard from the source."""
+    note_followed(context)
     with context.mirror.connect() as connection:
         run(connection, _alter(context, "ENABLE"))
         worker.until_heard(connection, context.feed.slot)
+
+
+def note_followed(context: Context) -> None:
+    """Note in the mirror's mark that from now on it may hold more than its copy did."""
+    name = context.feed.target.database
+    with context.control.connect() as connection:
+        mark = marks.mirror_mark(marks.of_database(connection, name))
+        if mark is not None and not mark.followed:
+            marks.write_mirror(connection, name, replace(mark, followed=True))
 
 
 @effect(Effect.DISABLE_SUBSCRIPTION)
@@ -177,75 +183,19 @@ def _alter(context: Context, how: str) -> sql.Composed:
 
 @effect(Effect.DROP_SUBSCRIPTION)
 def drop_subscription(context: Context) -> None:
-    """Drop the subscription without touching the source: the slot is dropped on its own."""
+    """Drop the subscription without touching the source: the slot is dropped on its own.
+
+    One that an earlier version enabled is noted here: without it nothing else tells of it.
+    """
     query = "SELECT true FROM pg_subscription WHERE subname = %s AND subdbid = (SELECT oid FROM "
     query += "pg_database WHERE datname = current_database())"
     with context.mirror.connect() as connection:
         if value(connection, query, (context.feed.slot,)):
+            note_followed(context)
             run(connection, _alter(context, "DISABLE"))
             run(connection, _alter(context, "SET (slot_name = NONE)"))
             drop = sql.SQL("DROP SUBSCRIPTION {}").format(sql.Identifier(context.feed.slot))
             run(connection, drop)
-
-
-def add_tables(context: Context) -> None:
-    """Take in tables that the source got after the copy was made: first here, then published."""
-    with context.reader.connect() as source:
-        found = {table.full_name: table for table in catalog.tables(source, PUBLICATION)}
-        described = catalog_described.read(source)
-    mark = _mark(context)
-    late = sorted(set(found) - set(mark.tables))
-    tables = [found[name] for name in late]
-    added = described.fingerprints(tables)
-    bodies = {**mark.bodies, **{table.full_name: table.body for table in tables}}
-    # What an earlier attempt has begun may have changed since the look that led here.
-    begun = {**added, **mark.begun} == added and all(
-        catalog.same_rows(noted, bodies[name]) for name, noted in mark.bodies.items()
-    )
-    if mark.types != described.types or not late or not begun:
-        return
-    # Who is killed now leaves tables in the mirror, and prod may change or drop them before the
-    # next attempt: without this nobody would know of them.
-    mark_tables(context, replace(mark, begun=added, bodies=bodies))
-    create_late_tables(context, tables)
-    prepare.publish_late(context, late)
-    refresh(context)
-    tables_now = {**mark.tables, **added}
-    mark_tables(context, replace(mark, tables=tables_now, begun={}, bodies=bodies))
-
-
-def _mark(context: Context) -> Mark:
-    with context.control.connect() as connection:
-        mark = marks.mirror_mark(marks.of_database(connection, context.feed.target.database))
-    if mark is None:
-        raise BlockedError(
-            found="the mirror has lost its mark",
-            needed="the mark",
-            way_out="nothing to do: it is made anew",
-        )
-    return mark
-
-
-@effect(Effect.CREATE_LATE_TABLES)
-def create_late_tables(context: Context, tables: list[catalog.Table]) -> None:
-    """Make the tables with all that is theirs, all or none; those that are there are kept."""
-    with context.mirror.connect() as connection:
-        here = {table.full_name for table in catalog.tables(connection)}
-        missing = [table for table in tables if table.full_name not in here]
-        if not missing:
-            return
-        names = [(table.schema, table.name) for table in missing]
-        script = "\n".join(
-            dump.definitions(context.reader, section, only=names)
-            for section in ("pre-data", "post-data")
-        )
-        role = sql.Identifier(context.feed.target.owner_role)
-        with connection.transaction():
-            run(connection, sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(role))
-            with become(connection, context.feed.target.owner_role):
-                run_script(connection, script)
-            full_names = {table.full_name for table in missing}
-            seed.copy_public_grants(context, connection, full_names)
 
 
 @effect(Effect.REFRESH_SUBSCRIPTION)
@@ -263,14 +213,9 @@ def refresh(context: Context) -> None:
     if not done:
         raise BlockedError(
             found=f"new tables are not copied {REFRESH_DEADLINE_SECONDS} s after the refresh",
-            needed="a source with a free walsender and slot for each new table",
-            way_out="look at max_replication_slots and max_wal_senders on the source; "
-            "this is tried again by itself",
+            needed="a mirror that has caught up, and a source with a free walsender and slot for "
+            "each new table",
+            way_out="if the mirror is behind (`lag` of `status`), wait for it; else look at "
+            "max_replication_slots and max_wal_senders on the source; this is tried again by "
+            "itself",
         )
-
-
-@effect(Effect.MARK_TABLES)
-def mark_tables(context: Context, mark: Mark) -> None:
-    """Note which tables the mirror holds, and which it is to hold."""
-    with context.control.connect() as connection:
-        marks.write_mirror(connection, context.feed.target.database, mark)

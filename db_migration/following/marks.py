@@ -58,6 +58,7 @@ def mirror_mark(comment: str | None) -> Mark | None:
         snapshot=taken,
         begun=found.get("begun", {}),
         bodies=found.get("bodies", {}),
+        followed=found.get("followed", False),
     )
 
 
@@ -109,11 +110,14 @@ def write_active(connection: Connection, database: str, epoch: int, reason: str)
 
 def write_mirror(connection: Connection, database: str, mark: Mark) -> None:
     """Mark `database` as a complete copy."""
-    body = {"kind": "mirror", "lsn": mark.lsn, "types": mark.types, "tables": dict(mark.tables)}
+    body: dict[str, Any] = {"kind": "mirror", "lsn": mark.lsn, "types": mark.types}
+    body["tables"] = dict(mark.tables)
     if mark.begun:
         body["begun"] = dict(mark.begun)
     if mark.bodies:
         body["bodies"] = dict(mark.bodies)
+    if mark.followed:
+        body["followed"] = True
     if mark.snapshot is not None:
         body |= {"snapshot": asdict(mark.snapshot), "source": mark.snapshot.source}
     _comment(connection, sql.SQL("DATABASE {}").format(sql.Identifier(database)), body)

@@ -110,9 +110,13 @@ def _restorable(script: str) -> str:
 
     All else stays as it is, character by character: it may be in a function or in a default.
     """
-    script = _OF_PSQL.sub("", script).replace(_SINCE_17, "", 1)
+    return without(_OF_PSQL.sub("", script).replace(_SINCE_17, "", 1), "EVENT TRIGGER")
+
+
+def without(script: str, kind: str) -> str:
+    """Leave out all objects of one kind, by the name that pg_dump has for it."""
     for header, end in reversed(_headers(script)):
-        if header["type"] == "EVENT TRIGGER":
+        if header["type"] == kind:
             script = script[: header.start()] + script[end:]
     return script
 

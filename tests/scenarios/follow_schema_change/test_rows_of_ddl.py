@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from db_migration.agent.plan import Step
 from db_migration.context import Context
+from db_migration.following import follow
 from db_migration.seeding import seed
-from tests.support.scenario import Scenario
+from tests.support import timeouts
+from tests.support.fix_postgres import wait_for
+from tests.support.scenario import SLOT, Scenario
 
 SETUP = """
 CREATE TABLE one (a int, b int);
@@ -77,3 +81,44 @@ def test_while_a_copy_is_made_is_another_copy(
     scenario.converge()
     scenario.assert_equal()
     assert scenario.copies() == 2
+
+
+COPY_SLOT = "SELECT FROM pg_copy_logical_replication_slot(%s, %s)"
+DROP_SLOT = "SELECT FROM pg_drop_replication_slot(%s)"
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["now", "by an earlier version"])
+def test_taken_back_before_the_slot_is_dropped_leads_to_no_row_twice(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, *, noted: bool
+) -> None:
+    """A source that crashes may have forgotten how far its slot was, back to where it began."""
+    agent = scenario.agent()
+    wait_for(lambda: agent.once() is Step.SUBSCRIBE, timeouts.CONVERGE)
+    scenario.source.sql(COPY_SLOT, SLOT, "as_at_first", database="airbyte")
+    with monkeypatch.context() as patched:
+        if not noted:
+            patched.setattr(follow, "note_followed", lambda _: None)
+        scenario.converge(agent)
+    scenario.source.sql("INSERT INTO stream_reset VALUES ('once')", database="airbyte")
+    scenario.assert_equal()
+    follow.drop_subscription(agent.context)
+    scenario.source.sql(DROP_SLOT, SLOT, database="airbyte")
+    scenario.source.sql(COPY_SLOT, "as_at_first", SLOT, database="airbyte")
+    scenario.source.sql(DROP_SLOT, "as_at_first", database="airbyte")
+    scenario.converge(agent)
+    scenario.assert_equal()
+    assert scenario.copies() == 2
+
+
+def test_subscription_that_is_not_enabled_yet_is_no_reason_for_another_copy(
+    scenario: Scenario,
+) -> None:
+    agent = scenario.agent()
+    wait_for(lambda: agent.once() is Step.SWAP_MIRROR, timeouts.CONVERGE)
+    scenario.settings["feeds.0.source.address_for_subscriber.port"] = 1
+    assert scenario.agent().once() is None
+    del scenario.settings["feeds.0.source.address_for_subscriber.port"]
+    wait_for(lambda: agent.once() is Step.SUBSCRIBE, timeouts.CONVERGE)
+    scenario.converge()
+    scenario.assert_equal()
+    assert scenario.copies() == 1

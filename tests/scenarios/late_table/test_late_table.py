@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from db_migration.agent.agent import Agent
-from db_migration.following import follow, prepare
+from db_migration.following import follow, late, prepare
 from tests.support import timeouts
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import Scenario
@@ -75,6 +75,65 @@ def test_is_taken_in_with_all_that_is_its_own(scenario: Scenario) -> None:
     assert scenario.copies() == 1, "the whole copy was made anew for one table"
     done = scenario.cli("verify")
     assert done.returncode == 0, done.stdout
+
+
+WITH_FOREIGN_KEYS = """
+CREATE TABLE late (id int PRIMARY KEY, job bigint REFERENCES jobs ON DELETE CASCADE);
+CREATE TABLE later (late int REFERENCES late, job bigint,
+    CONSTRAINT "unchecked %" FOREIGN KEY (job) REFERENCES jobs NOT VALID);
+INSERT INTO jobs (id, scope, status) VALUES (77777, 'new', 'pending');
+INSERT INTO late VALUES (1, 77777);
+INSERT INTO later VALUES (1, 77777);
+"""
+
+
+def test_with_foreign_keys_while_the_mirror_is_behind_a_truncate(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What prod truncated referred to nothing else then."""
+    agent = scenario.converge()
+    with scenario.target.connect("airbyte_mirror") as holder, holder.transaction():
+        holder.execute("LOCK TABLE workspace IN EXCLUSIVE MODE")
+        with scenario.source.connect("airbyte") as prod:
+            prod.execute("INSERT INTO workspace (id) VALUES (gen_random_uuid())")
+            prod.execute("TRUNCATE jobs CASCADE")
+            prod.execute(WITH_FOREIGN_KEYS.encode())
+        with monkeypatch.context() as patched:
+            patched.setattr(follow, "REFRESH_DEADLINE_SECONDS", 1)
+            assert agent.once() is None
+        error = scenario.state()["error"]
+        assert "wait for it" in error["way_out"], error
+        assert "public.late" in scenario.content(scenario.target, "airbyte_mirror")
+    arrives(scenario, agent)
+    assert scenario.copies() == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(prepare, "publish_late"), (follow, "refresh"), (late, "add_late_keys")]
+)
+def test_with_foreign_keys_and_a_truncate_while_they_are_taken_in(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str
+) -> None:
+    agent = scenario.converge()
+    scenario.source.sql(WITH_FOREIGN_KEYS, database="airbyte")
+    do = getattr(module, name)
+
+    def truncated(*args: object) -> None:
+        scenario.source.sql("TRUNCATE jobs CASCADE", database="airbyte")
+        do(*args)
+
+    monkeypatch.setattr(module, name, truncated)
+    arrives(scenario, agent)
+    assert scenario.copies() == 1
+
+
+def test_that_an_old_table_refers_to_is_a_new_copy(scenario: Scenario) -> None:
+    agent = scenario.converge()
+    with scenario.source.connect("airbyte") as prod:
+        prod.execute(WITH_FOREIGN_KEYS.encode())
+        prod.execute("ALTER TABLE attempts ADD late int REFERENCES late")
+    arrives(scenario, agent)
+    assert scenario.copies() == 2
 
 
 def test_with_statistics_is_a_new_copy(scenario: Scenario) -> None:
@@ -206,7 +265,7 @@ def test_nor_is_it_when_prod_changes_it_after_the_look(
 ) -> None:
     agent = killed(prepare, "publish_late")
     scenario.source.sql(CHANGED_MEANWHILE[case], database="airbyte")
-    follow.add_tables(agent.context)
+    late.add_tables(agent.context)
     arrives(scenario, agent)
 
 

@@ -17,6 +17,7 @@ LATE = {
     Effect.CREATE_LATE_TABLES,
     Effect.PUBLISH_LATE_TABLES,
     Effect.REFRESH_SUBSCRIPTION,
+    Effect.ADD_LATE_KEYS,
     Effect.MARK_TABLES,
 }
 AGAIN = (Effect.DROP_SUBSCRIPTION, Effect.DROP_SLOT)
@@ -89,7 +90,8 @@ def test_later_runs(scenario: Scenario, agents: Kill) -> None:
     def late_table() -> None:
         table = f"late_{next(tables)}"
         scenario.source.sql(
-            f"CREATE TABLE {table} (id int PRIMARY KEY); INSERT INTO {table} VALUES (1)",
+            f"CREATE TABLE {table} (id int PRIMARY KEY, job bigint REFERENCES jobs); "
+            f"INSERT INTO {table} VALUES (1)",
             database="airbyte",
         )
 

@@ -230,7 +230,18 @@ def _publish(w: World) -> None:
     w.tables = {n: replace(t, has_identity=True, published=True) for n, t in w.tables.items()}
 
 
+def _note_followed(w: World) -> None:
+    if w.mirror.mark is not None:
+        w.mirror.mark = replace(w.mirror.mark, followed=True)
+
+
+def _enable(w: World) -> None:
+    _note_followed(w)
+    w.enabled = True
+
+
 def _drop_subscription(w: World) -> None:
+    _note_followed(w)
     w.subscribed, w.enabled = None, False
 
 
@@ -336,7 +347,7 @@ def effects(step: Step, world: World) -> Effects:  # size: a table, one entry a 
         Step.SWAP_MIRROR: [(Effect.SWAP_MIRROR, _swap_mirror)],
         Step.DROP_OLD_MIRROR: [(Effect.DROP_OLD_MIRROR, _drop("old_mirror"))],
         Step.SUBSCRIBE: [(Effect.CREATE_SUBSCRIPTION, _create_subscription)],
-        Step.ENABLE: [(Effect.ENABLE_SUBSCRIPTION, _set(enabled=True))],
+        Step.ENABLE: [(Effect.ENABLE_SUBSCRIPTION, _enable)],
         Step.RECONNECT: [(Effect.RECONNECT, _set(stalled=False))],
         Step.DROP_SUBSCRIPTION: [(Effect.DROP_SUBSCRIPTION, _drop_subscription)],
         Step.DROP_SLOT: [(Effect.DROP_SLOT, _drop_slot)],
@@ -346,13 +357,14 @@ def effects(step: Step, world: World) -> Effects:  # size: a table, one entry a 
             (Effect.CREATE_LATE_TABLES, _nothing),
             (Effect.PUBLISH_LATE_TABLES, _publish),
             (Effect.REFRESH_SUBSCRIPTION, _nothing),
+            (Effect.ADD_LATE_KEYS, _nothing),
             (Effect.MARK_TABLES, _mark_tables),
         ],
         Step.ADVANCE_SEQUENCES: [(Effect.ADVANCE_SEQUENCES, _set(sequences_behind=False))],
         Step.CLONE_WORKING: [
             (Effect.DISABLE_SUBSCRIPTION, _set(enabled=False)),
             (Effect.CLONE_WORKING, _clone),
-            (Effect.ENABLE_SUBSCRIPTION, _set(enabled=True)),
+            (Effect.ENABLE_SUBSCRIPTION, _enable),
             (Effect.PREPARE_WORKING, _nothing),
             (Effect.MARK_WORKING, _mark_working),
         ],

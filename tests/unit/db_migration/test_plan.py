@@ -100,6 +100,14 @@ def made_again(noted: str | None = "before now now") -> World:
     return world
 
 
+def slot_set_back() -> World:
+    """Prod's DDL was taken back before the slot was dropped, and its server lost what it noted."""
+    world = following()
+    assert world.mirror.mark is not None
+    world.subscribed, world.enabled, world.slot = None, False, int(world.mirror.mark.lsn)
+    return world
+
+
 def new_enum_label() -> World:
     world = following()
     world.types = "new"
@@ -178,9 +186,9 @@ def left_overs() -> World:
 
 
 STARTS: list[Callable[[], World]] = [
-    fresh, prepared, following, slot_lost, slot_gone, upgraded, made_again, new_enum_label,
-    table_dropped, table_unpublished, late_table, late_table_during_seed, too_much_wal, working_due,
-    reader_connected, left_overs, stalled, wrong_airbyte_admitted,
+    fresh, prepared, following, slot_lost, slot_gone, slot_set_back, upgraded, made_again,
+    new_enum_label, table_dropped, table_unpublished, late_table, late_table_during_seed,
+    too_much_wal, working_due, reader_connected, left_overs, stalled, wrong_airbyte_admitted,
 ]  # fmt: skip
 
 
@@ -209,6 +217,16 @@ def test_prod_is_mended_first_when_a_published_table_loses_its_key() -> None:
 )
 def test_rows_that_ddl_has_made_are_copied_anew(noted: str | None, step: Step) -> None:
     assert plan.next_step(made_again(noted).observe()).step is step
+
+
+@pytest.mark.parametrize(("followed", "step"), [(True, Step.DROP_SLOT), (False, Step.SUBSCRIBE)])
+def test_what_was_followed_is_never_followed_from_its_beginning_again(
+    step: Step, *, followed: bool
+) -> None:
+    world = slot_set_back()
+    assert world.mirror.mark is not None
+    world.mirror.mark = replace(world.mirror.mark, followed=followed)
+    assert plan.next_step(world.observe()).step is step
 
 
 def test_slot_is_dropped_rather_than_fill_the_disk_even_with_the_target_dead() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, patch
 
 import psycopg
 import pytest
@@ -58,6 +58,15 @@ def test_a_strangers_comment_is_no_mark(text: str) -> None:
     assert marks.mirror_mark(text) is None
     assert marks.working_mark(text) is None
     assert marks.is_strange(text)
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_a_mark_says_whether_its_copy_was_followed(*, followed: bool) -> None:
+    mark = state.Mark("0/1", {"public.jobs": "a"}, "t", followed=followed)
+    with patch.object(marks, "run") as run:
+        marks.write_mirror(MagicMock(), "airbyte_mirror", mark)
+    statement = run.call_args.args[1].as_string()
+    assert marks.mirror_mark(statement.partition("IS '")[2].removesuffix("'")) == mark
 
 
 def test_marks_are_told_apart() -> None:

@@ -1,0 +1,102 @@
+"""Tables that the source got after the copy was made, taken in one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from psycopg import sql
+
+from db_migration import catalog, catalog_described, catalog_keys
+from db_migration.agent.state import Mark
+from db_migration.config import PUBLICATION
+from db_migration.context import Context
+from db_migration.effects import Effect, effect
+from db_migration.errors import BlockedError
+from db_migration.following import follow, marks, prepare
+from db_migration.postgres import become, run, run_script
+from db_migration.seeding import dump, seed
+
+
+def add_tables(context: Context) -> None:
+    """Take in tables that the source got after the copy was made: first here, then published."""
+    with context.reader.connect() as source:
+        found = {table.full_name: table for table in catalog.tables(source, PUBLICATION)}
+        described = catalog_described.read(source)
+    mark = _mark(context)
+    late = sorted(set(found) - set(mark.tables))
+    tables = [found[name] for name in late]
+    added = described.fingerprints(tables)
+    bodies = {**mark.bodies, **{table.full_name: table.body for table in tables}}
+    # What an earlier attempt has begun may have changed since the look that led here.
+    begun = {**added, **mark.begun} == added and all(
+        catalog.same_rows(noted, bodies[name]) for name, noted in mark.bodies.items()
+    )
+    if mark.types != described.types or not late or not begun:
+        return
+    # Who is killed now leaves tables in the mirror, and prod may change or drop them before the
+    # next attempt: without this nobody would know of them.
+    mark_tables(context, replace(mark, begun=added, bodies=bodies))
+    create_late_tables(context, tables)
+    prepare.publish_late(context, late)
+    follow.refresh(context)
+    add_late_keys(context, late)
+    tables_now = {**mark.tables, **added}
+    mark_tables(context, replace(mark, tables=tables_now, begun={}, bodies=bodies))
+
+
+def _mark(context: Context) -> Mark:
+    with context.control.connect() as connection:
+        mark = marks.mirror_mark(marks.of_database(connection, context.feed.target.database))
+    if mark is None:
+        raise BlockedError(
+            found="the mirror has lost its mark",
+            needed="the mark",
+            way_out="nothing to do: it is made anew",
+        )
+    return mark
+
+
+@effect(Effect.CREATE_LATE_TABLES)
+def create_late_tables(context: Context, tables: list[catalog.Table]) -> None:
+    """Make the tables with all that is theirs, all or none; those that are there are kept.
+
+    Foreign keys come last: the worker, which truncates what prod has truncated and nothing else,
+    would never get past an earlier TRUNCATE of a table that one of them refers to.
+    """
+    with context.mirror.connect() as connection:
+        here = {table.full_name for table in catalog.tables(connection)}
+        missing = [table for table in tables if table.full_name not in here]
+        if not missing:
+            return
+        names = [(table.schema, table.name) for table in missing]
+        script = "\n".join(
+            dump.without(dump.definitions(context.reader, section, only=names), "FK CONSTRAINT")
+            for section in ("pre-data", "post-data")
+        )
+        role = sql.Identifier(context.feed.target.owner_role)
+        with connection.transaction():
+            run(connection, sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(role))
+            with become(connection, context.feed.target.owner_role):
+                run_script(connection, script)
+            full_names = {table.full_name for table in missing}
+            seed.copy_public_grants(context, connection, full_names)
+
+
+@effect(Effect.ADD_LATE_KEYS)
+def add_late_keys(context: Context, names: Collection[str]) -> None:
+    """Add the foreign keys that these tables lack; whatever was truncated before is applied."""
+    with context.reader.connect() as source:
+        wanted = catalog_keys.foreign_keys(source, names)
+    with context.mirror.connect() as connection:
+        here = catalog_keys.foreign_keys(connection, names)
+        with become(connection, context.feed.target.owner_role):
+            for key in sorted(wanted.keys() - here.keys()):
+                run_script(connection, wanted[key])
+
+
+@effect(Effect.MARK_TABLES)
+def mark_tables(context: Context, mark: Mark) -> None:
+    """Note which tables the mirror holds, and which it is to hold."""
+    with context.control.connect() as connection:
+        marks.write_mirror(connection, context.feed.target.database, mark)
