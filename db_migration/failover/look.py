@@ -30,6 +30,9 @@ UNFINISHED = "unfinished"
 MADE_BY = ("subscribe", "enable", "swap_mirror")
 """Steps after which a mirror follows the source of the feed that did them."""
 
+MADE_ANEW_BY = ("seed", "snapshot", *MADE_BY)
+"""Steps by which a mirror comes about again where a promotion has taken the last one."""
+
 InstanceHost = Callable[[InstanceConfig], HostControl | None]
 
 
@@ -89,7 +92,7 @@ def _read(server: ServerConfig, connection: Connection) -> ServerSeen:
         mirror=_mirror(server, connection, comments.get(server.mirror), journaled=journaled),
         promoted=marks.active_epoch(comments.get(server.database)) or 0,
         unfinished=journaled and _unfinished(connection),
-        begun=journaled and _unfinished(connection) and _nothing_since(server, connection),
+        begun=journaled and _unfinished(connection) and not _made_anew(server, connection),
     )
 
 
@@ -98,13 +101,17 @@ def _unfinished(connection: Connection) -> bool:
     return bool(value(connection, query, (JOURNAL, UNFINISHED)))
 
 
-def _nothing_since(server: ServerConfig, connection: Connection) -> bool:
-    """Tell whether no feed into this server has done anything since the failover did."""
+def _made_anew(server: ServerConfig, connection: Connection) -> bool:
+    """Tell whether a feed has begun another mirror on this server since the failover was at work.
+
+    Whatever else its agent does between two attempts, such as to admit a reader, changes nothing of
+    what was promoted: a failover that took it for more would be refused from then on.
+    """
     query = (
-        "SELECT coalesce((SELECT max(id) FROM migration.event WHERE feed = %s) > "
-        "(SELECT max(id) FROM migration.event WHERE feed LIKE %s AND phase = 'started'), true)"
+        "SELECT EXISTS (SELECT FROM migration.event WHERE feed LIKE %s AND phase = 'started' "
+        "AND step = ANY(%s) AND id > (SELECT max(id) FROM migration.event WHERE feed = %s))"
     )
-    return bool(value(connection, query, (JOURNAL, f"%-to-{server.name}")))
+    return bool(value(connection, query, (f"%-to-{server.name}", list(MADE_ANEW_BY), JOURNAL)))
 
 
 def _mirror(

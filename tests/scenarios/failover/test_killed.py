@@ -6,6 +6,8 @@ import pytest
 
 from db_migration.effects import Effect
 from db_migration.failover.plan import Kind
+from db_migration.journal import Journal
+from db_migration.sides import servers
 from db_migration.sides.epoch import Epoch
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
@@ -40,6 +42,19 @@ def test_promotion(v2: CrashWorld, killer: Life) -> None:
     assert v2.observe().plan.kind is Kind.NOTHING
     names = "SELECT datname FROM pg_database WHERE datname LIKE 'airbyte_before%'"
     assert v2.keeper.sql(names) == [("airbyte_before_failover_2",)]
+
+
+def test_an_agent_acts_between_two_attempts(v2: CrashWorld, killer: Life) -> None:
+    """What it had decided upon before, while a failover held its lock, is no new mirror."""
+    v2.until_caught_up()
+    v2.kill(INTERMEDIARY)
+    killer("failover", Effect.RENAME_DATABASES, "after")
+    keeper = v2.config().server(KEEPER)
+    assert keeper is not None
+    agents = Journal(servers.control(keeper), f"{INTERMEDIARY}-to-{KEEPER}")
+    agents.event("admit_reader", "started", "")
+    killer("failover")
+    v2.assert_lives(v2.keeper, Epoch(2, KEEPER, NEW, "failover"))
 
 
 def test_attaching(v2: CrashWorld, killer: Life) -> None:
