@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 from typer.testing import CliRunner
@@ -20,6 +21,22 @@ LIGHT = ("status", "history", "idle")
 """Verbs that are typed or asked again and again, or that sleep: what else there is costs them."""
 
 
+def run_interrupted(
+    module: str, name: str, folder: Path, stderr: int | IO[str]
+) -> subprocess.CompletedProcess[bytes]:
+    """Start the agent; it gets the signal when it imports the module."""
+    interrupt = f"import os, signal\nos.kill(os.getpid(), signal.{name})\n"
+    (folder / f"{module}.py").write_text(interrupt)
+    return subprocess.run(
+        [sys.executable, "-m", "db_migration", "run"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("module", ["typer", "prometheus_client"])
 @pytest.mark.parametrize(
     ("name", "code", "said"),
@@ -29,28 +46,13 @@ def test_ended_while_it_starts_it_shows_no_traceback(
     module: str, name: str, code: int, said: bytes, tmp_path: Path
 ) -> None:
     """The first module is imported by the command line itself, the other one by the verb."""
-    interrupt = f"import os, signal\nos.kill(os.getpid(), signal.{name})\n"
-    (tmp_path / f"{module}.py").write_text(interrupt)
-    found = subprocess.run(
-        [sys.executable, "-m", "db_migration", "run"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        check=False,
-    )
+    found = run_interrupted(module, name, tmp_path, stderr=subprocess.PIPE)
     assert (found.returncode, found.stderr) == (code, said)
 
 
 def test_nobody_who_hears_it_is_no_reason_to_live_on(tmp_path: Path) -> None:
-    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
     with Path("/dev/full").open("w") as full:
-        found = subprocess.run(
-            [sys.executable, "-m", "db_migration", "run"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
-            stderr=full,
-            check=False,
-        )
+        found = run_interrupted("typer", "SIGTERM", tmp_path, stderr=full)
     assert found.returncode == 128 + signal.SIGTERM
 
 
