@@ -11,6 +11,7 @@ NO_TABLE_CHANGED = (
     "has changed on the source"
 )
 TABLE_CHANGED = "table {}, or what belongs to it, has changed on the source"
+STUCK = "its worker fails again and again at the same change of the source"
 ROWS_CHANGED = "table {}, or a column of it, was made again or computed anew on the source"
 
 

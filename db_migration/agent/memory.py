@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
+from db_migration.agent.patience import Applying
 from db_migration.agent.plan import Step
+from db_migration.agent.state import Observed
 from db_migration.following.heartbeat import Heartbeat
 from db_migration.following.schema_watch import SchemaMemory
 
@@ -60,6 +62,7 @@ class Memory:
 
     schema: SchemaMemory = field(default_factory=SchemaMemory)
     heartbeat: Heartbeat | None = None
+    applying: Applying = field(default_factory=Applying)
     copies: Rest = field(default_factory=Rest)
     """A copy fills the target's disk and burdens prod before it fails."""
     clones: Rest = field(default_factory=Rest)
@@ -69,6 +72,16 @@ class Memory:
         """Have the lag measured, or not, where somebody measures it."""
         if self.heartbeat is not None:
             self.heartbeat.follow(on=on)
+
+    def with_worker(self, seen: Observed, errors: int, *, helped: bool) -> Observed:
+        """Add whether the worker is stuck, where a new copy would help it."""
+        source, target = seen.source, seen.target
+        if target is None or target.subscription is None:
+            return seen
+        slot = source.slot if source is not None and helped else None
+        stuck = self.applying.stuck(slot.confirmed_lsn if slot is not None else None, errors)
+        subscription = replace(target.subscription, stuck=stuck)
+        return replace(seen, target=replace(target, subscription=subscription))
 
     def begins(self, step: Step) -> None:
         """Expect how a step ends."""

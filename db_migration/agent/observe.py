@@ -95,9 +95,9 @@ def look(
 
 
 def _remember(sight: Sight, seen: state.Observed, memory: Memory) -> None:
-    """Add what only time has shown."""
+    """Add what only time has shown; a worker that lacks room is not helped by a copy."""
     sight.planner = replace(
-        seen,
+        memory.with_worker(seen, sight.apply_errors, helped=sight.cause is None),
         quiet_seconds=memory.schema.quiet_seconds(time.monotonic()),
         rest_seconds=memory.copies.seconds(),
         clone_rest_seconds=memory.clones.seconds(),

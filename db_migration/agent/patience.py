@@ -8,6 +8,11 @@ from dataclasses import dataclass
 LOOKS_UNTIL_STALLED = 10
 LOOKS_UNTIL_BELIEVED = 3
 """How often a worker has to be missing, or there, until that is said to be wrong, or well."""
+FAILURES_UNTIL_STUCK = 20
+MOST_FAILURES = 160
+"""How often a worker may fail at one change: the server starts it every 5 s
+(`wal_retrieve_retry_interval`), so 100 s, and after each new copy twice as long, up to 13 min.
+"""
 
 
 @dataclass
@@ -36,6 +41,28 @@ class Worker:
         """Count a look; one that was told of a stalled worker begins anew, for it is mended now."""
         self.without = self.without + 1 if missing and not self.stalled else 0
         self.there = 0 if missing else self.there + 1
+
+
+@dataclass
+class Applying:
+    """Where in the source's log a worker fails, and how often it has failed there."""
+
+    at: str | None = None
+    errors: int = 0
+    """What the server had counted when the worker came to there."""
+    allowed: int = FAILURES_UNTIL_STUCK
+
+    def stuck(self, at: str | None, errors: int) -> bool:
+        """Tell whether a worker can not get past `at`; nobody knows where it is: None.
+
+        Each new copy that this leads to is a burden, and may not help: the next one waits longer.
+        """
+        if at is None or at != self.at or errors < self.errors:
+            self.at, self.errors = at, errors
+        if errors - self.errors < self.allowed:
+            return False
+        self.allowed = min(self.allowed * 2, MOST_FAILURES)
+        return True
 
 
 @dataclass

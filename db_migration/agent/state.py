@@ -121,6 +121,8 @@ class Subscription:
 
     enabled: bool
     stalled: bool = False
+    stuck: bool = False
+    """Whether its worker fails at the same change again and again."""
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,8 @@ def _silent(sight: Sight) -> dict[str, str] | None:
         "found": "the subscription's worker does not run, or the source does not answer it "
         f"(errors so far: {sight.apply_errors})",
         "needed": "a worker that applies prod's changes to the mirror",
-        "way_out": "the agent reconnects it; if that does not help, the log of the target's server "
-        "says why; when somebody wrote to the mirror, drop the subscription there, and the agent "
-        "makes a new copy",
+        "way_out": "the agent reconnects it, and makes a new copy when it fails at the same change "
+        "again and again; the log of the target's server says why",
     }
 
 

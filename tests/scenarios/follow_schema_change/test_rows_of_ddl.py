@@ -83,6 +83,42 @@ def test_while_a_copy_is_made_is_another_copy(
     assert scenario.copies() == 2
 
 
+NOT_APPLICABLE = {
+    # what is there before the copy, and what prod does that the mirror refuses
+    "a key is made again after a truncate": (
+        "",
+        "ALTER TABLE attempts DROP CONSTRAINT attempts_job_id_fkey; TRUNCATE jobs; "
+        "TRUNCATE attempts; ALTER TABLE attempts ADD CONSTRAINT attempts_job_id_fkey "
+        "FOREIGN KEY (job_id) REFERENCES jobs (id)",
+    ),
+    "a truncate takes a partitioned table along": (
+        "CREATE TABLE parted (id int, job bigint REFERENCES jobs) PARTITION BY RANGE (id); "
+        "CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10); "
+        "INSERT INTO parted VALUES (1, 1)",
+        "TRUNCATE jobs CASCADE",
+    ),
+    "a check is made again after a row that it forbids": (
+        "ALTER TABLE keyed ADD CONSTRAINT few CHECK (other < 99) NOT VALID",
+        "ALTER TABLE keyed DROP CONSTRAINT few; INSERT INTO keyed VALUES (4, 100, 'many'); "
+        "ALTER TABLE keyed ADD CONSTRAINT few CHECK (other < 99) NOT VALID",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_APPLICABLE)
+def test_what_the_mirror_refuses_for_ever_is_a_new_copy(scenario: Scenario, case: str) -> None:
+    """The stream has no DDL, so the mirror has keys and checks that prod did not have then."""
+    before, change = NOT_APPLICABLE[case]
+    scenario.source.sql(f"{SETUP}; {before}", database="airbyte")
+    agent = scenario.converge()
+    with scenario.source.connect("airbyte") as prod, prod.transaction():
+        prod.execute(change.encode())
+    wait_for(lambda: agent.once() is Step.DROP_SUBSCRIPTION, timeouts.FOLLOW)
+    scenario.converge(agent)
+    scenario.assert_equal()
+    assert scenario.copies() == 2
+
+
 COPY_SLOT = "SELECT FROM pg_copy_logical_replication_slot(%s, %s)"
 DROP_SLOT = "SELECT FROM pg_drop_replication_slot(%s)"
 

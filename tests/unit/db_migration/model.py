@@ -56,6 +56,7 @@ class World:
     subscribed: Db | None = None
     enabled: bool = False
     stalled: bool = False
+    stuck: bool = False
     sequences_behind: bool = True
     working: Db | None = field(default_factory=Db)
     next_working: Db | None = None
@@ -143,7 +144,7 @@ class World:
             mirror=seen(self.mirror),
             seed=seen(self.seed),
             old_mirror=seen(self.old_mirror),
-            subscription=state.Subscription(self.enabled, self.stalled)
+            subscription=state.Subscription(self.enabled, self.stalled, self.stuck)
             if self.subscribed is self.mirror
             else None,
             sequences_behind=self.sequences_behind,
@@ -242,7 +243,7 @@ def _enable(w: World) -> None:
 
 def _drop_subscription(w: World) -> None:
     _note_followed(w)
-    w.subscribed, w.enabled = None, False
+    w.subscribed, w.enabled, w.stuck = None, False, False
 
 
 def _drop_slot(w: World) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import repeat
+from itertools import count, repeat
+
+import pytest
 
 from db_migration.agent.patience import (
+    FAILURES_UNTIL_STUCK,
     LOOKS_UNTIL_BELIEVED,
     LOOKS_UNTIL_STALLED,
+    MOST_FAILURES,
+    Applying,
     Fault,
     Worker,
 )
@@ -43,6 +48,37 @@ def test_worker_that_fails_again_and_again_is_not_taken_for_one_that_works() -> 
     assert looked(True, False).doubtful
     assert looked(True, False, True, *repeat(False, LOOKS_UNTIL_BELIEVED - 1)).doubtful
     assert not looked(True, *repeat(False, LOOKS_UNTIL_BELIEVED)).doubtful
+
+
+STUCK = FAILURES_UNTIL_STUCK
+
+
+@pytest.mark.parametrize(
+    ("looks", "stuck"),
+    [
+        ([("0/1", 7), ("0/1", 6 + STUCK)], False),
+        ([("0/1", 7), ("0/1", 7 + STUCK)], True),
+        ([("0/1", 7), ("0/2", 6 + STUCK), ("0/2", 7 + STUCK)], False),
+        ([("0/1", 7), (None, 7 + STUCK), ("0/1", 7 + STUCK)], False),
+        ([("0/1", 7), ("0/1", 0), ("0/1", 7 + STUCK)], True),
+        ([("0/1", 7 + STUCK)], False),
+    ],
+    ids=["a few", "many", "it got on", "nobody knew where", "counted anew", "before our time"],
+)
+def test_worker_is_stuck_that_fails_at_one_change(
+    looks: list[tuple[str | None, int]], stuck: bool
+) -> None:
+    applying = Applying()
+    assert [applying.stuck(*look) for look in looks][-1] is stuck
+
+
+def test_every_copy_that_a_stuck_worker_led_to_is_given_more_time() -> None:
+    applying = Applying()
+    taken = [
+        next(errors for errors in count() if applying.stuck(f"0/{copy}", errors))
+        for copy in range(5)
+    ]
+    assert taken == [STUCK, 2 * STUCK, 4 * STUCK, MOST_FAILURES, MOST_FAILURES]
 
 
 def test_fault_is_said_once_as_long_as_it_lasts() -> None:

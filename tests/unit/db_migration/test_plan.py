@@ -53,6 +53,7 @@ def assert_converged(world: World) -> None:
     assert world.intents <= {"prepared"}
     assert not world.reader_stopped
     assert not world.stalled
+    assert not world.stuck
     assert not world.admission_due
     world.tick()
     assert world.mirror.position == world.lsn
@@ -176,6 +177,12 @@ def stalled() -> World:
     return world
 
 
+def stuck() -> World:
+    world = following()
+    world.stuck = True
+    return world
+
+
 def left_overs() -> World:
     world = following()
     world.seed = Db(content="partial")
@@ -188,7 +195,8 @@ def left_overs() -> World:
 STARTS: list[Callable[[], World]] = [
     fresh, prepared, following, slot_lost, slot_gone, slot_set_back, upgraded, made_again,
     new_enum_label, table_dropped, table_unpublished, late_table, late_table_during_seed,
-    too_much_wal, working_due, reader_connected, left_overs, stalled, wrong_airbyte_admitted,
+    too_much_wal, working_due, reader_connected, left_overs, stalled, stuck,
+    wrong_airbyte_admitted,
 ]  # fmt: skip
 
 
