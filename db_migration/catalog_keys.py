@@ -77,20 +77,23 @@ def constraints(connection: Connection) -> list[Constraint]:
     return [Constraint(*item) for item in found]
 
 
-def foreign_keys(connection: Connection, tables: Collection[str]) -> dict[tuple[str, str], str]:
-    """Return what makes each foreign key of these tables anew, by table and name.
+def last(connection: Connection, tables: Collection[str]) -> dict[tuple[str, str], str]:
+    """Return what makes each foreign key of these tables anew, by table and name; and each check
+    that need not hold for the rows that were there before it.
 
-    Left out are those that a partition has from its parent, and gets with it.
+    Left out are those that a partition or a child has from its parent, and gets with it.
     """
     found = rows(
         connection,
         """
         SELECT n.nspname || '.' || t.relname, o.conname,
-               format('ALTER TABLE ONLY %%I.%%I ADD CONSTRAINT %%I %%s',
-                   n.nspname, t.relname, o.conname, pg_get_constraintdef(o.oid))
+               format('ALTER TABLE %%s %%I.%%I ADD CONSTRAINT %%I %%s',
+                   CASE o.contype WHEN 'f' THEN 'ONLY' END, n.nspname, t.relname, o.conname,
+                   pg_get_constraintdef(o.oid))
         FROM pg_constraint o JOIN pg_class t ON t.oid = o.conrelid
         JOIN pg_namespace n ON n.oid = t.relnamespace
-        WHERE o.contype = 'f' AND o.conparentid = 0 AND t.relkind = 'r'
+        WHERE (o.contype = 'f' AND o.conparentid = 0 OR o.contype = 'c' AND NOT o.convalidated
+               AND o.conislocal) AND t.relkind = 'r'
           AND n.nspname || '.' || t.relname = ANY(%s)
         """,
         (list(tables),),

@@ -62,7 +62,8 @@ def create_late_tables(context: Context, tables: list[catalog.Table]) -> None:
     """Make the tables with all that is theirs, all or none; those that are there are kept.
 
     Foreign keys come last: the worker, which truncates what prod has truncated and nothing else,
-    would never get past an earlier TRUNCATE of a table that one of them refers to.
+    would never get past an earlier TRUNCATE of a table that one of them refers to. So do checks
+    that were never held against the rows: PostgreSQL holds what it copies against them.
     """
     with context.mirror.connect() as connection:
         here = {table.full_name for table in catalog.tables(connection)}
@@ -70,10 +71,11 @@ def create_late_tables(context: Context, tables: list[catalog.Table]) -> None:
         if not missing:
             return
         names = [(table.schema, table.name) for table in missing]
-        script = "\n".join(
-            dump.without(dump.definitions(context.reader, section, only=names), "FK CONSTRAINT")
+        sections = (
+            dump.definitions(context.reader, section, only=names)
             for section in ("pre-data", "post-data")
         )
+        script = dump.without("\n".join(sections), "FK CONSTRAINT", "CHECK CONSTRAINT")
         role = sql.Identifier(context.feed.target.owner_role)
         with connection.transaction():
             run(connection, sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(role))
@@ -85,11 +87,13 @@ def create_late_tables(context: Context, tables: list[catalog.Table]) -> None:
 
 @effect(Effect.ADD_LATE_KEYS)
 def add_late_keys(context: Context, names: Collection[str]) -> None:
-    """Add the foreign keys that these tables lack; whatever was truncated before is applied."""
+    """Add the foreign keys, and the checks that do not hold, that these tables lack; whatever was
+    copied or truncated before is applied.
+    """
     with context.reader.connect() as source:
-        wanted = catalog_keys.foreign_keys(source, names)
+        wanted = catalog_keys.last(source, names)
     with context.mirror.connect() as connection:
-        here = catalog_keys.foreign_keys(connection, names)
+        here = catalog_keys.last(connection, names)
         with become(connection, context.feed.target.owner_role):
             for key in sorted(wanted.keys() - here.keys()):
                 run_script(connection, wanted[key])

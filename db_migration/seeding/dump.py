@@ -113,10 +113,10 @@ def _restorable(script: str) -> str:
     return without(_OF_PSQL.sub("", script).replace(_SINCE_17, "", 1), "EVENT TRIGGER")
 
 
-def without(script: str, kind: str) -> str:
-    """Leave out all objects of one kind, by the name that pg_dump has for it."""
+def without(script: str, *kinds: str) -> str:
+    """Leave out all objects of some kinds, by the names that pg_dump has for them."""
     for header, end in reversed(_headers(script)):
-        if header["type"] == kind:
+        if header["type"] in kinds:
             script = script[: header.start()] + script[end:]
     return script
 

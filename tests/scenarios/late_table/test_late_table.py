@@ -127,6 +127,23 @@ def test_with_foreign_keys_and_a_truncate_while_they_are_taken_in(
     assert scenario.copies() == 1
 
 
+BROKEN_CHECK = """
+CREATE TABLE checked (id int PRIMARY KEY);
+INSERT INTO checked VALUES (1);
+ALTER TABLE checked ADD CONSTRAINT big CHECK (id > 5) NOT VALID
+"""
+
+
+def test_with_a_check_that_its_rows_do_not_meet(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "REFRESH_DEADLINE_SECONDS", 5)
+    agent = scenario.converge()
+    scenario.source.sql(BROKEN_CHECK, database="airbyte")
+    arrives(scenario, agent)
+    assert scenario.copies() == 1
+
+
 def test_that_an_old_table_refers_to_is_a_new_copy(scenario: Scenario) -> None:
     agent = scenario.converge()
     with scenario.source.connect("airbyte") as prod:
