@@ -58,6 +58,10 @@ class Table:
     """Changes with TRUNCATE and with whatever rewrites a table: both empty it for an older
     snapshot. It is the one that the reader's snapshot shows, which `pg_relation_filenode` is not.
     """
+    version: str = ""
+    """Changes with the table's name, among others: under a name an older snapshot shows the rows of
+    the table that has it now.
+    """
     body: str = ""
     """For `same_rows`, which tells whether rows came about by DDL, of which no subscriber hears:
     the table or a column was made again, another table got its name, ALTER TABLE computed values
@@ -135,7 +139,7 @@ SELECT n.nspname, c.relname, c.relreplident::text,
                AND p.schemaname = n.nspname AND p.tablename = c.relname),
        pg_table_size(c.oid),
        (pg_relation_size(c.oid) / current_setting('block_size')::int)::int, c.oid,
-       c.relfilenode, {body}
+       c.relfilenode, concat(c.xmin, ' ', n.xmin), {body}
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence = 'p'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
@@ -155,6 +159,12 @@ def moved(before: Iterable[Table], now: Iterable[Table]) -> list[str]:
     """Name the tables that are in another file by now."""
     files = {table.oid: table.file for table in before}
     return [each.full_name for each in now if files.get(each.oid, each.file) != each.file]
+
+
+def renamed(before: Iterable[Table], now: Iterable[Table]) -> list[str]:
+    """Name the tables that may have had another name meanwhile."""
+    versions = {table.oid: table.version for table in before}
+    return [each.full_name for each in now if versions.get(each.oid, each.version) != each.version]
 
 
 def columns(connection: Connection, table: Table) -> list[Column]:

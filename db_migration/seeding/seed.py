@@ -237,12 +237,15 @@ def run_jobs(
 
 
 def _moved(context: Context, tables: list[catalog.Table]) -> set[str]:
-    """Name the tables that CLUSTER or VACUUM FULL has rewritten since the snapshot.
+    """Name the tables that CLUSTER or VACUUM FULL has rewritten since the snapshot, or that were
+    renamed.
 
     Between two parts of a table its rows have then changed pages: some were read twice, some never.
+    Under a name that two tables had, those of the wrong one were read.
     """
     with context.reader.connect() as source:
-        return set(catalog.moved(tables, catalog.tables(source)))
+        now = catalog.tables(source)
+    return {*catalog.moved(tables, now), *catalog.renamed(tables, now)}
 
 
 @effect(Effect.ADD_CONSTRAINTS)

@@ -87,11 +87,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Definitions:
-    """What the tables are, and which file each of them is in."""
+    """What the tables are, and which file each of them is in, since it got its name."""
 
     tables: dict[str, str]
     types: str
-    files: dict[str, int]
+    files: dict[str, tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def definitions(connection: Connection) -> Definitions:
     return Definitions(
         described.fingerprints(found),
         described.types,
-        {table.full_name: table.file for table in found},
+        {table.full_name: (table.file, table.version) for table in found},
     )
 
 
@@ -152,7 +152,8 @@ def refuse_moved(context: Context, before: Definitions) -> None:
         now = definitions(connection)
     if now != before:
         raise BlockedError(
-            found="a table of the source was changed, or emptied by TRUNCATE, during the copy",
+            found="a table of the source was changed or renamed, or emptied by TRUNCATE, during "
+            "the copy",
             needed="a while in which no table is changed, emptied or rewritten",
             way_out="nothing to do: the copy stays as it was, the next one is tried by itself",
         )

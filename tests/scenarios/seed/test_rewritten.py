@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
+from db_migration import catalog
 from db_migration.config import PUBLICATION
+from db_migration.context import Context
 from db_migration.errors import BlockedError
 from db_migration.seeding import jobs as seed_jobs
 from db_migration.seeding import plan as seed_plan
@@ -23,6 +25,38 @@ INSERT INTO keyless SELECT n, (n * 7919) % 100003 FROM generate_series(1, 20000)
 CREATE INDEX by_other ON keyless (other);
 ALTER PUBLICATION {PUBLICATION} ADD TABLE keyless
 """
+
+
+SWAPPED = """
+ALTER TABLE attempts RENAME TO passing; ALTER TABLE other RENAME TO attempts;
+ALTER TABLE passing RENAME TO other
+"""
+
+
+def test_a_copy_of_tables_that_had_each_others_names_for_a_while_gets_no_mark(
+    prepared: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A snapshot shows old rows, of whatever table has the name now."""
+    other = f"CREATE TABLE other (LIKE attempts INCLUDING ALL); ALTER PUBLICATION {PUBLICATION} "
+    prepared.source.sql(f"{other} ADD TABLE other", database="airbyte")
+    names, moved = prepared.source, seed._moved
+    restore = seed.restore_schema
+
+    def swapped(context: Context, script: str) -> None:
+        restore(context, script)
+        names.sql(SWAPPED, database="airbyte")
+
+    def swapped_back(context: Context, tables: list[catalog.Table]) -> set[str]:
+        names.sql(SWAPPED, database="airbyte")
+        return moved(context, tables)
+
+    monkeypatch.setattr(seed, "restore_schema", swapped)
+    monkeypatch.setattr(seed, "_moved", swapped_back)
+    with pytest.raises(BlockedError, match=r"table public\.attempts: 500 rows .* 0 in the copy"):
+        seed.seed(prepared.context(), verify=True)
+    monkeypatch.undo()
+    prepared.converge()
+    prepared.assert_equal()
 
 
 def test_a_copy_with_rows_read_twice_and_never_gets_no_mark(
