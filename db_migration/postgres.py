@@ -59,6 +59,8 @@ PINNED = {
     "quote_all_identifiers": "off",
     "array_nulls": "on",
     "transform_null_equals": "off",
+    "lc_monetary": "C",
+    "xmloption": "content",
     "default_transaction_read_only": "off",
     "default_transaction_deferrable": "off",
     "default_transaction_isolation": r"read\ committed",

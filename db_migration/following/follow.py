@@ -18,6 +18,7 @@ from db_migration.errors import BlockedError
 from db_migration.following import marks, slots, worker
 from db_migration.postgres import (
     CONNECT_TIMEOUT_SECONDS,
+    Connection,
     hush,
     run,
     until,
@@ -25,6 +26,10 @@ from db_migration.postgres import (
 )
 
 REFRESH_DEADLINE_SECONDS = 60
+WORKER_SETTINGS = {"array_nulls": "on", "xmloption": "content", "lock_timeout": "0"}
+"""How the subscription's worker reads what every server writes alike: an array's NULL would be a
+word else, XML that is no document refused.
+"""
 
 
 @effect(Effect.DROP_SLOT)
@@ -91,6 +96,7 @@ def create_subscription(context: Context) -> None:
         "synchronous_commit = 'local')"
     )
     with context.mirror.connect() as connection:
+        _settle_worker(connection)
         hush(connection)
         try:
             run(
@@ -104,6 +110,14 @@ def create_subscription(context: Context) -> None:
             )
         except (psycopg.OperationalError, psycopg.errors.ObjectNotInPrerequisiteState) as error:
             raise _can_not_subscribe(context, error) from None
+
+
+def _settle_worker(connection: Connection) -> None:
+    """Pin what the worker must not inherit: in no session of ours, it knows its role's settings."""
+    change = sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET {} = {}")
+    mirror = sql.Identifier(connection.info.dbname)
+    for name, setting in WORKER_SETTINGS.items():
+        run(connection, change.format(mirror, sql.Identifier(name), sql.Literal(setting)))
 
 
 def conninfo(context: Context) -> str:

@@ -27,8 +27,6 @@ UNREADABLE = (
     psycopg.errors.InvalidTextRepresentation,
 )
 SESSION = """
-SET lc_monetary = 'C';
-SET xmloption = 'content';
 SET max_parallel_workers_per_gather = 0;
 SET synchronous_commit = 'local'
 """

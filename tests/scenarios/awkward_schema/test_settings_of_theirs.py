@@ -1,4 +1,4 @@
-"""What ALTER DATABASE and ALTER ROLE SET on the source neither hinders nor looks different."""
+"""What ALTER DATABASE and ALTER ROLE SET on a side neither hinders nor looks different."""
 
 from __future__ import annotations
 
@@ -63,3 +63,27 @@ def test_settings_of_database_and_owner(scenario: Scenario) -> None:
         assert found.returncode == 0, found.stdout + found.stderr
     released = scenario.cli("release")
     assert released.returncode == 0, released.stderr
+
+
+OF_OUR_ROLE = {**SETTINGS, "xmloption": "document"}
+LISTED = """
+CREATE TABLE listed (id int PRIMARY KEY, words text[], numbers int[], markup xml);
+INSERT INTO listed VALUES (1, '{NULL}', '{NULL,1}', 'no document')
+"""
+
+
+def test_settings_of_our_role_on_the_target(scenario: Scenario) -> None:
+    """The subscription's worker reads values as its role's settings say."""
+    scenario.source.sql(BACKSLASHED + LISTED, database="airbyte")
+    for name, setting in OF_OUR_ROLE.items():
+        change = f"ALTER ROLE airbyte_migration SET {name} = '{setting}'"
+        scenario.target.sql(change)
+    scenario.converge()
+    scenario.source.sql(CHANGE, database="airbyte")
+    again = "INSERT INTO listed SELECT 2, words, numbers, markup FROM listed"
+    scenario.source.sql(again, database="airbyte")
+    scenario.assert_equal()
+    assert scenario.copies() == 1
+    for strength in ((), ("--exact",)):
+        found = exact.commanded(partial(scenario.cli, "verify", *strength))
+        assert found.returncode == 0, found.stdout + found.stderr
