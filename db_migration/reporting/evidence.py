@@ -47,9 +47,7 @@ def _target(target: Target | None) -> dict[str, Any] | None:
     return {
         "mirror": {"exists": target.mirror.exists, "lsn": mark.lsn if mark else None},
         "new_copy": target.seed.exists,
-        "subscription": None
-        if subscription is None
-        else {"enabled": subscription.enabled, "stalled": subscription.stalled},
+        "subscription": vars(subscription) if subscription is not None else None,
         "sequences_behind": target.sequences_behind,
         "working_database": None
         if working is None
