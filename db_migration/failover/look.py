@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from db_migration.airbytes.api import AirbyteApi
 from db_migration.config import Config, InstanceConfig, ServerConfig, slot_name
@@ -19,7 +20,7 @@ from db_migration.cutover import plan as cutover_plan
 from db_migration.cutover import sides as cutover_sides
 from db_migration.errors import MigrationError, UnreachableError
 from db_migration.failover.state import HostSeen, InstanceSeen, MirrorSeen, Observed, ServerSeen
-from db_migration.following import marks
+from db_migration.following import marks, worker
 from db_migration.postgres import Connection, row, until, value
 from db_migration.sides import epoch, hosts, servers
 from db_migration.sides.hosts import HostControl
@@ -130,8 +131,9 @@ def _mirror(
         feed = f"{source}-to-{server.name}"
         found = row(connection, "SELECT state FROM migration.feed WHERE name = %s", (feed,))
         state = found[0] if found else {}
-    query = "SELECT latest_end_lsn::text FROM pg_stat_subscription WHERE subname = %s "
-    query += "AND relid IS NULL AND leader_pid IS NULL"
+    query = sql.SQL(
+        "SELECT latest_end_lsn::text FROM pg_stat_subscription w WHERE subname = %s AND {}"
+    ).format(worker.APPLIES)
     name = slot_name(server.name)
     return MirrorSeen(
         complete=not _missing(server, name),

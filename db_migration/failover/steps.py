@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from psycopg import sql
 
 from db_migration import catalog
 from db_migration.airbytes import connections, jobs
@@ -20,6 +21,7 @@ from db_migration.errors import BlockedError, DeadlinePassedError, MigrationErro
 from db_migration.failover.look import InstanceHost
 from db_migration.failover.plan import Plan
 from db_migration.failover.state import COMPOSE
+from db_migration.following import worker
 from db_migration.postgres import become, row, run, until, value
 from db_migration.sides import admission, epoch, fences, hosts, promotion, servers
 from db_migration.sides.hosts import InstanceStatus
@@ -149,11 +151,10 @@ def apply_received(task: Task) -> None:
     only tries to connect to the dead source, for ten seconds again and again, has received nothing.
     """
     server, name = task.server, slot_name(task.server.name)
-    query = (
-        "SELECT a.wait_event, s.received_lsn::text FROM pg_stat_subscription s "
-        "LEFT JOIN pg_stat_activity a ON a.pid = s.pid "
-        "WHERE s.subname = %s AND s.pid IS NOT NULL AND s.relid IS NULL AND s.leader_pid IS NULL"
-    )
+    query = sql.SQL(
+        "SELECT a.wait_event, w.received_lsn::text FROM pg_stat_subscription w "
+        "LEFT JOIN pg_stat_activity a ON a.pid = w.pid WHERE w.subname = %s AND {}"
+    ).format(worker.APPLIES)
     looks: list[object] = []
     with servers.control(server).connect() as connection:
 
