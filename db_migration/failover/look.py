@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from db_migration import catalog
 from db_migration.airbytes.api import AirbyteApi
 from db_migration.config import Config, InstanceConfig, ServerConfig, slot_name
 from db_migration.cutover import plan as cutover_plan
@@ -167,13 +168,9 @@ def _made_by(server: ServerConfig, connection: Connection) -> str:
 
 def _missing(server: ServerConfig, subscription: str) -> bool:
     """Tell whether a table that came late has not been copied to its end."""
-    query = (
-        "SELECT EXISTS (SELECT FROM pg_subscription_rel r JOIN pg_subscription s "
-        "ON s.oid = r.srsubid WHERE s.subname = %s AND r.srsubstate <> 'r')"
-    )
     try:
         with servers.at(server, server.mirror).connect() as inside:
-            return bool(value(inside, query, (subscription,)))
+            return bool(catalog.unready(inside, subscription))
     except UnreachableError:
         return False  # closed by a promotion that had begun, and had looked before
 
