@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from db_migration.postgres import Connection, rows
@@ -77,15 +77,15 @@ def constraints(connection: Connection) -> list[Constraint]:
     return [Constraint(*item) for item in found]
 
 
-def foreign_keys(connection: Connection, tables: Collection[str]) -> dict[tuple[str, str], str]:
-    """Return what makes each foreign key of these tables anew, by table and name.
+def foreign_keys(connection: Connection, tables: Collection[str]) -> dict[str, str]:
+    """Return what makes each foreign key of these tables anew, by `name of schema.table`.
 
     Left out are those that a partition has from its parent, and gets with it.
     """
     found = rows(
         connection,
         """
-        SELECT n.nspname || '.' || t.relname, o.conname,
+        SELECT o.conname || ' of ' || n.nspname || '.' || t.relname,
                format('ALTER TABLE ONLY %%I.%%I ADD CONSTRAINT %%I %%s',
                    n.nspname, t.relname, o.conname, pg_get_constraintdef(o.oid))
         FROM pg_constraint o JOIN pg_class t ON t.oid = o.conrelid
@@ -95,4 +95,12 @@ def foreign_keys(connection: Connection, tables: Collection[str]) -> dict[tuple[
         """,
         (list(tables),),
     )
-    return {(table, name): statement for table, name, statement in found}
+    return dict(found)
+
+
+def lacking(
+    connection: Connection, wanted: Mapping[str, str], tables: Collection[str]
+) -> dict[str, str]:
+    """Return which of these foreign keys of these tables are not here."""
+    here = foreign_keys(connection, tables)
+    return {name: wanted[name] for name in sorted(wanted.keys() - here.keys())}

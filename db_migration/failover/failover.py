@@ -45,7 +45,8 @@ class Step:
 
     name: str
     text: str
-    act: Callable[[Task], object]
+    act: Callable[[Task], str | None]
+    """Says what the audit trail is to keep of it."""
     changes: bool = True
     """Whether it leaves something unfinished when it is interrupted."""
 
@@ -188,12 +189,12 @@ class Failover:
         before = time.monotonic()
         try:
             with _speaking(self._verb, step):
-                step.act(self._task)
+                said = step.act(self._task)
         except (MigrationError, psycopg.Error) as error:
             journal.event(step.name, "failed", error_text.short(error)[:500])
             raise
         self.report.seconds[step.name] = time.monotonic() - before
-        journal.event(step.name, "done", "")
+        journal.event(step.name, "done", said or "")
 
     def _ask_for_words(self) -> None:
         missing = self.missing_words

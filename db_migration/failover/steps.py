@@ -39,6 +39,7 @@ class Report:
     started: float
     seconds: dict[str, float] = field(default_factory=dict)
     database_accepts: float | None = None
+    lacks: list[str] = field(default_factory=list)
     connections: connections.Report | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,6 +52,7 @@ class Report:
             "evidence": list(self.plan.evidence),
             "epoch": self.plan.then.as_dict(),
             "rpo": {"rows": 0 if self.plan.keeps else None, "known": self.plan.rpo},
+            "lacks": self.lacks,
             "seconds": {name: round(taken, 2) for name, taken in self.seconds.items()},
             "first_write_seconds": {
                 "database": self._since(self.database_accepts),
@@ -223,10 +225,11 @@ def catch_up(task: Task) -> None:
             )
 
 
-def promote(task: Task) -> None:
-    """Make the mirror the live database."""
+def promote(task: Task) -> str:
+    """Make the mirror the live database; say what it lacks."""
     then = task.plan.then
-    promotion.promote(task.config, task.server.name, then.epoch, then.reason)
+    task.report.lacks = promotion.promote(task.config, task.server.name, then.epoch, then.reason)
+    return "; ".join(task.report.lacks)
 
 
 def record(task: Task) -> None:

@@ -57,6 +57,7 @@ def mirror_mark(comment: str | None) -> Mark | None:
         types=found["types"],
         snapshot=taken,
         begun=found.get("begun", {}),
+        keys=found.get("keys", {}),
         bodies=found.get("bodies", {}),
         followed=found.get("followed", False),
     )
@@ -113,7 +114,7 @@ def write_mirror(connection: Connection, database: str, mark: Mark) -> None:
     body: dict[str, Any] = {"kind": "mirror", "lsn": mark.lsn, "types": mark.types}
     body["tables"] = dict(mark.tables)
     if mark.begun:
-        body["begun"] = dict(mark.begun)
+        body |= {"begun": dict(mark.begun), "keys": dict(mark.keys)}
     if mark.bodies:
         body["bodies"] = dict(mark.bodies)
     if mark.followed:

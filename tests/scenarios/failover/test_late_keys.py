@@ -1,0 +1,80 @@
+"""Prod dies while a table that it got late is taken in: its rows are here, its keys are not yet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from db_migration.cli import failover as failover_cli
+from db_migration.errors import BlockedError
+from db_migration.following import late
+from db_migration.sides.epoch import Epoch
+from tests.scenarios.late_table.test_late_table import WITH_FOREIGN_KEYS
+from tests.support.crash_world import CrashWorld
+from tests.support.deployment import KEEPER, REPLICA
+from tests.support.fix_postgres import PgServer
+from tests.support.live_standin import CONTROL
+from tests.support.timeouts import FOLLOW
+
+KEYS = """
+SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+WHERE contype = 'f' ORDER BY 1, 2
+"""
+TRAIL = "SELECT detail FROM migration.event WHERE step = 'promote' AND phase = 'done'"
+
+
+def keys(server: PgServer, database: str = "airbyte") -> list[tuple[Any, ...]]:
+    return server.sql(KEYS, database=database)
+
+
+@pytest.fixture
+def copied(v1: CrashWorld, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Have prod make tables that refer to others, and its rows arrive without their keys."""
+
+    def make() -> None:
+        here = threading.Event()
+
+        def never(*_: object) -> None:
+            here.set()
+            raise BlockedError(found="a source that dies now", needed="one that lives", way_out="")
+
+        monkeypatch.setattr(late, "add_late_keys", never)
+        v1.prod.sql(WITH_FOREIGN_KEYS, database="airbyte")
+        assert here.wait(FOLLOW)
+        v1.writing.clear()
+        v1.until_equal((v1.prod, "airbyte"), (v1.keeper, "airbyte_mirror"))
+        v1.stop_agents()
+
+    return make
+
+
+def test_a_promotion_adds_them(v1: CrashWorld, copied: Callable[[], None]) -> None:
+    copied()
+    there = keys(v1.prod)
+    assert keys(v1.keeper, "airbyte_mirror") != there
+    v1.kill("prod")
+    report = v1.failover("prod")
+    assert keys(v1.keeper) == there
+    assert report.lacks == []
+    v1.assert_lives(v1.keeper, Epoch(1, KEEPER, REPLICA, "failover"))
+
+
+def test_one_that_can_not_be_added_is_named(
+    v1: CrashWorld, copied: Callable[[], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody has changed the mirror, say; the rest goes on as ever."""
+    copied()
+    there = keys(v1.prod)
+    v1.keeper.sql("UPDATE late SET job = -1", database="airbyte_mirror")
+    v1.kill("prod")
+    run = v1.observe("prod")
+    failover_cli._carry_out(run, dry_run=False, as_json=False)
+    assert keys(v1.keeper) == [key for key in there if key[1] != "late_job_fkey"]
+    [(trail,)] = v1.keeper.sql(TRAIL, database=CONTROL)
+    for said in (capsys.readouterr().out, trail, *run.report.as_dict()["lacks"]):
+        assert "foreign key late_job_fkey of public.late" in said
+        assert "ALTER TABLE ONLY public.late ADD CONSTRAINT late_job_fkey" in said
+    v1.assert_lives(v1.keeper, Epoch(1, KEEPER, REPLICA, "failover"))
