@@ -37,13 +37,16 @@ def add_tables(context: Context) -> None:
         return
     # Who is killed now leaves tables in the mirror, and prod may change or drop them before the
     # next attempt: without this nobody would know of them.
-    mark_tables(context, replace(mark, begun=added, keys=keys, bodies=bodies))
+    mark = replace(mark, begun=added, keys=keys, bodies=bodies)
+    mark_tables(context, mark)
     create_late_tables(context, tables)
     prepare.publish_late(context, late)
+    # Before anything is copied: read later, it would hide that a table was taken out meanwhile.
+    mark = replace(mark, listings={**_listings(context, late), **mark.listings})
+    mark_tables(context, mark)
     follow.refresh(context)
     add_late_keys(context, keys, late)
-    tables_now = {**mark.tables, **added}
-    mark_tables(context, replace(mark, tables=tables_now, begun={}, keys={}, bodies=bodies))
+    mark_tables(context, replace(mark, tables={**mark.tables, **added}, begun={}, keys={}))
 
 
 def _mark(context: Context) -> Mark:
@@ -56,6 +59,12 @@ def _mark(context: Context) -> Mark:
             way_out="nothing to do: it is made anew",
         )
     return mark
+
+
+def _listings(context: Context, names: Collection[str]) -> dict[str, str]:
+    with context.reader.connect() as source:
+        found = catalog.tables(source, PUBLICATION)
+    return {table.full_name: table.listing for table in found if table.full_name in names}
 
 
 @effect(Effect.CREATE_LATE_TABLES)

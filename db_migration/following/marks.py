@@ -59,6 +59,7 @@ def mirror_mark(comment: str | None) -> Mark | None:
         begun=found.get("begun", {}),
         keys=found.get("keys", {}),
         bodies=found.get("bodies", {}),
+        listings=found.get("listings", {}),
         followed=found.get("followed", False),
     )
 
@@ -117,6 +118,8 @@ def write_mirror(connection: Connection, database: str, mark: Mark) -> None:
         body |= {"begun": dict(mark.begun), "keys": dict(mark.keys)}
     if mark.bodies:
         body["bodies"] = dict(mark.bodies)
+    if mark.listings:
+        body["listings"] = dict(mark.listings)
     if mark.followed:
         body["followed"] = True
     if mark.snapshot is not None:
