@@ -115,7 +115,8 @@ def let_go(server: ServerConfig) -> None:
 
 @effect(Effect.ADD_LATE_KEYS)
 def add_late_keys(server: ServerConfig) -> list[str]:
-    """Add the foreign keys of tables that were being taken in; name those that could not be.
+    """Add the foreign keys of tables that were being taken in; name those that could not be, and
+    the tables that were not even copied.
 
     One that fails keeps no database from becoming prod's: nobody could write until it is mended.
     """
@@ -123,7 +124,7 @@ def add_late_keys(server: ServerConfig) -> list[str]:
         mark = marks.mirror_mark(marks.of_database(connection, server.mirror))
     if mark is None:
         return []
-    lacks: list[str] = []
+    lacks = [f"table {name} with its rows" for name in sorted(mark.begun.keys() - mark.listings)]
     with (
         servers.at(server, server.mirror).connect() as connection,
         become(connection, server.owner_role),
