@@ -10,7 +10,6 @@ from typing import Any
 import structlog
 from psycopg import sql
 
-from db_migration import catalog
 from db_migration.airbytes import connections, jobs
 from db_migration.airbytes import drain as draining
 from db_migration.airbytes.api import cancel_job
@@ -22,7 +21,7 @@ from db_migration.failover.look import InstanceHost
 from db_migration.failover.plan import Plan
 from db_migration.failover.state import COMPOSE
 from db_migration.following import worker
-from db_migration.postgres import become, row, run, until, value
+from db_migration.postgres import become, row, run, until
 from db_migration.sides import admission, epoch, fences, hosts, promotion, servers
 from db_migration.sides.hosts import InstanceStatus
 
@@ -197,32 +196,6 @@ def drain(task: Task) -> None:
     means = draining.Means(look, cancel, lambda said: log.info("failback", text=said))
     for left in draining.drain(means, how.drain_seconds, how.drain):
         log.warning("not drained, and ended by the stop", job=str(left))
-
-
-def catch_up(task: Task) -> None:
-    """Wait until the mirror has confirmed all that the live database holds; nobody writes there.
-
-    A mirror without its subscription was let go of by an earlier life, which had waited.
-    """
-    live = task.config.server(task.plan.now.database)
-    if live is None:
-        raise AssertionError(task.plan)
-    seconds, slot = task.config.catch_up_seconds, slot_name(task.server.name)
-    with servers.control(task.server).connect() as connection:
-        if not catalog.follows(connection, slot):
-            return
-    behind = (
-        "SELECT confirmed_flush_lsn < %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s"
-    )
-    with servers.control(live).connect() as connection:
-        end = value(connection, "SELECT pg_current_wal_lsn()::text")
-        if not until(lambda: value(connection, behind, (end, slot)) is False, seconds, every=0.005):
-            raise DeadlinePassedError(
-                found=f"{task.server.name} has not applied everything after {seconds:g} s",
-                needed="a mirror that follows",
-                way_out="look at `db-migration status` there, then repeat; or take it back: "
-                f"`db-migration failover` starts {task.plan.now.airbyte} again",
-            )
 
 
 def promote(task: Task) -> str:
