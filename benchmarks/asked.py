@@ -40,7 +40,9 @@ def programs(wanted: Collection[str]) -> None:
     needed = {"psql", "pgcopydb"} & {"psql", *wanted}
     if missing := sorted(name for name in needed if shutil.which(name) is None):
         msg = f"`{'`, `'.join(missing)}` must be installed (as root on Debian `make benchmarks` "
-        msg += "does that), or methods be named that need nothing of it: --only"
+        msg += "does that)"
+        if "psql" not in missing:
+            msg += ", or methods be named that need nothing of it: --only"
         raise typer.BadParameter(msg)
 
 

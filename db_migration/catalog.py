@@ -67,6 +67,10 @@ class Table:
     the table or a column was made again, another table got its name, ALTER TABLE computed values
     anew. Differs from server to server.
     """
+    listing: str = ""
+    """Changes when the table is put into the publication anew, or the publication is altered: of
+    what was written before, a subscriber may not have heard.
+    """
 
     @property
     def full_name(self) -> str:
@@ -139,7 +143,10 @@ SELECT n.nspname, c.relname, c.relreplident::text,
                AND p.schemaname = n.nspname AND p.tablename = c.relname),
        pg_table_size(c.oid),
        (pg_relation_size(c.oid) / current_setting('block_size')::int)::int, c.oid,
-       c.relfilenode, concat(c.xmin, ' ', n.xmin), {body}
+       c.relfilenode, concat(c.xmin, ' ', n.xmin), {body}, coalesce((
+           SELECT concat(r.oid, ' ', p.xmin) FROM pg_publication p
+           JOIN pg_publication_rel r ON r.prpubid = p.oid
+           WHERE p.pubname = %s AND r.prrelid = c.oid), '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence = 'p'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
@@ -152,7 +159,7 @@ def tables(connection: Connection, publication: str = "") -> list[Table]:
 
     A deferrable key is none to PostgreSQL: prod could change no row of a table published with it.
     """
-    return [Table(*item) for item in rows(connection, TABLES, (publication,))]
+    return [Table(*item) for item in rows(connection, TABLES, (publication, publication))]
 
 
 def moved(before: Iterable[Table], now: Iterable[Table]) -> list[str]:

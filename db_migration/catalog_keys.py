@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from db_migration.postgres import Connection, rows
@@ -77,16 +77,16 @@ def constraints(connection: Connection) -> list[Constraint]:
     return [Constraint(*item) for item in found]
 
 
-def last(connection: Connection, tables: Collection[str]) -> dict[tuple[str, str], str]:
-    """Return what makes each foreign key of these tables anew, by table and name; and each check
-    that need not hold for the rows that were there before it.
+def last(connection: Connection, tables: Collection[str]) -> dict[str, str]:
+    """Return what makes each foreign key of these tables anew, by `name of schema.table`; and each
+    check that need not hold for the rows that were there before it.
 
     Left out are those that a partition or a child has from its parent, and gets with it.
     """
     found = rows(
         connection,
         """
-        SELECT n.nspname || '.' || t.relname, o.conname,
+        SELECT o.conname || ' of ' || n.nspname || '.' || t.relname,
                format('ALTER TABLE %%s %%I.%%I ADD CONSTRAINT %%I %%s',
                    CASE o.contype WHEN 'f' THEN 'ONLY' END, n.nspname, t.relname, o.conname,
                    pg_get_constraintdef(o.oid))
@@ -98,4 +98,12 @@ def last(connection: Connection, tables: Collection[str]) -> dict[tuple[str, str
         """,
         (list(tables),),
     )
-    return {(table, name): statement for table, name, statement in found}
+    return dict(found)
+
+
+def lacking(
+    connection: Connection, wanted: Mapping[str, str], tables: Collection[str]
+) -> dict[str, str]:
+    """Return which of these constraints of these tables are not here."""
+    here = last(connection, tables)
+    return {name: wanted[name] for name in sorted(wanted.keys() - here.keys())}

@@ -34,14 +34,21 @@ def changed(mark: Mark, source: Source) -> str | None:
         return NO_TABLE_CHANGED
     if mark.snapshot is not None:
         return "it shows a snapshot, and no slot starts there"
-    for name, fingerprint in sorted({**mark.begun, **mark.tables}.items()):
-        table = source.tables.get(name)
-        if table is None or table.fingerprint != fingerprint:
-            return TABLE_CHANGED.format(name)
-        if not catalog.same_rows(mark.bodies.get(name, table.body), table.body):
-            return ROWS_CHANGED.format(name)
-        if name in mark.tables and not (source.publication and table.published):
-            return f"table {name} is not published any more"
+    tables = {**mark.begun, **mark.tables}
+    said = (_table_changed(name, tables[name], mark, source) for name in sorted(tables))
+    return next((what for what in said if what), None)
+
+
+def _table_changed(name: str, fingerprint: str, mark: Mark, source: Source) -> str | None:
+    table = source.tables.get(name)
+    if table is None or table.fingerprint != fingerprint:
+        return TABLE_CHANGED.format(name)
+    if not catalog.same_rows(mark.bodies.get(name, table.body), table.body):
+        return ROWS_CHANGED.format(name)
+    if name in mark.tables and not (source.publication and table.published):
+        return f"table {name} is not published any more"
+    if mark.listings.get(name, table.listing) != table.listing:
+        return f"the publication has changed, and may have left table {name} out for a while"
     return None
 
 

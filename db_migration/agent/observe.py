@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from db_migration import catalog
 from db_migration.agent import hindrances, observe_source, observe_working, state
@@ -15,7 +16,7 @@ from db_migration.agent.memory import Memory
 from db_migration.config import Mode
 from db_migration.context import Context
 from db_migration.errors import MigrationError, UnreachableError
-from db_migration.following import marks, sequences
+from db_migration.following import marks, sequences, worker
 from db_migration.journal import Journal
 from db_migration.postgres import Connection, Endpoint, held, row, run, value
 from db_migration.sides import epoch, standby
@@ -267,14 +268,13 @@ def _subscription(
 ) -> state.Subscription | None:
     found = row(
         connection,
-        """
+        sql.SQL("""
         SELECT s.subenabled, w.pid IS NOT NULL, coalesce(e.apply_error_count, 0)
         FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
-        LEFT JOIN pg_stat_subscription w
-            ON w.subid = s.oid AND w.relid IS NULL AND w.leader_pid IS NULL
+        LEFT JOIN pg_stat_subscription w ON w.subid = s.oid AND {}
         LEFT JOIN pg_stat_subscription_stats e ON e.subid = s.oid
         WHERE s.subname = %s AND d.datname = %s
-        """,
+        """).format(worker.APPLIES),
         (context.feed.slot, context.feed.target.database),
     )
     if found is None:

@@ -42,6 +42,8 @@ class SourceTable:
     published: bool = False
     body: str = ""
     """Changes with rows that DDL has made: see `catalog.Table`."""
+    listing: str = ""
+    """Changes when the publication has left the table out for a while: see `catalog.Table`."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,12 @@ class Mark:
     """None where a slot stands at `lsn`, or stood there."""
     begun: Mapping[str, str] = field(default_factory=dict)
     """New tables that are being taken in, as they were described: some of them may be there."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """What makes each of their foreign keys, which come last: by then their source may be dead."""
     bodies: Mapping[str, str] = field(default_factory=dict)
     """The tables' `body` on the source; earlier versions noted none."""
+    listings: Mapping[str, str] = field(default_factory=dict)
+    """Their `listing` where their changes begin to come; earlier versions noted none."""
     followed: bool = False
     """Whether it may hold more than was there at `lsn`. Earlier versions noted nothing: see
     `follow.drop_subscription`.

@@ -122,6 +122,8 @@ def _print_report(run: Failover, as_json: bool) -> None:
         return
     out = Console(markup=False, highlight=False, soft_wrap=True)
     out.print("seconds: " + ", ".join(f"{name} {taken:.2f}" for name, taken in phases.items()))
+    for line in found["lacks"]:
+        out.print(f"lacks: {line}")
     first = found["first_write_seconds"]
     for who in ("database", "airbyte"):
         if first[who] is not None:

@@ -95,7 +95,7 @@ def release_command(
 
 
 def _released(context: Context, gone: list[FeedConfig], *, dry_run: bool) -> dict[str, Any]:
-    """Release a feed, or say what that would undo; `gone` as `release.traces` takes it."""
+    """Release a feed, or say what that would undo; `gone` are released already."""
     trail = Journal(context.control, context.feed.name)
     undone = release.traces(context, gone) if dry_run else release.release(context, trail)
     left = [] if dry_run else release.left_over(context)

@@ -20,7 +20,7 @@ import structlog
 from db_migration.config import Config, ServerConfig
 from db_migration.context import over_ssh
 from db_migration.errors import BlockedError, MigrationError
-from db_migration.failover import outwait, steps
+from db_migration.failover import level, outwait, steps
 from db_migration.failover import plan as failover_plan
 from db_migration.failover.look import JOURNAL, UNFINISHED, InstanceHost, look
 from db_migration.failover.plan import Kind, Plan
@@ -45,7 +45,8 @@ class Step:
 
     name: str
     text: str
-    act: Callable[[Task], object]
+    act: Callable[[Task], str | None]
+    """Says what the audit trail is to keep of it."""
     changes: bool = True
     """Whether it leaves something unfinished when it is interrupted."""
 
@@ -150,7 +151,7 @@ class Failover:
             return found
         return [
             *found,
-            Step("catch up", f"wait until {to} has applied everything", steps.catch_up),
+            Step("catch up", f"wait until {to} has applied everything", level.catch_up),
             Step("promote", f"make the mirror of {to} its live database", steps.promote),
         ]
 
@@ -188,12 +189,12 @@ class Failover:
         before = time.monotonic()
         try:
             with _speaking(self._verb, step):
-                step.act(self._task)
+                said = step.act(self._task)
         except (MigrationError, psycopg.Error) as error:
             journal.event(step.name, "failed", error_text.short(error)[:500])
             raise
         self.report.seconds[step.name] = time.monotonic() - before
-        journal.event(step.name, "done", "")
+        journal.event(step.name, "done", said or "")
 
     def _ask_for_words(self) -> None:
         missing = self.missing_words

@@ -12,14 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
+from db_migration import catalog
 from db_migration.airbytes.api import AirbyteApi
 from db_migration.config import Config, InstanceConfig, ServerConfig, slot_name
 from db_migration.cutover import plan as cutover_plan
 from db_migration.cutover import sides as cutover_sides
 from db_migration.errors import MigrationError, UnreachableError
 from db_migration.failover.state import HostSeen, InstanceSeen, MirrorSeen, Observed, ServerSeen
-from db_migration.following import marks
+from db_migration.following import marks, worker
 from db_migration.postgres import Connection, row, until, value
 from db_migration.sides import epoch, hosts, servers
 from db_migration.sides.hosts import HostControl
@@ -130,8 +132,9 @@ def _mirror(
         feed = f"{source}-to-{server.name}"
         found = row(connection, "SELECT state FROM migration.feed WHERE name = %s", (feed,))
         state = found[0] if found else {}
-    query = "SELECT latest_end_lsn::text FROM pg_stat_subscription WHERE subname = %s "
-    query += "AND relid IS NULL AND leader_pid IS NULL"
+    query = sql.SQL(
+        "SELECT latest_end_lsn::text FROM pg_stat_subscription w WHERE subname = %s AND {}"
+    ).format(worker.APPLIES)
     name = slot_name(server.name)
     return MirrorSeen(
         complete=not _missing(server, name),
@@ -165,13 +168,9 @@ def _made_by(server: ServerConfig, connection: Connection) -> str:
 
 def _missing(server: ServerConfig, subscription: str) -> bool:
     """Tell whether a table that came late has not been copied to its end."""
-    query = (
-        "SELECT EXISTS (SELECT FROM pg_subscription_rel r JOIN pg_subscription s "
-        "ON s.oid = r.srsubid WHERE s.subname = %s AND r.srsubstate <> 'r')"
-    )
     try:
         with servers.at(server, server.mirror).connect() as inside:
-            return bool(value(inside, query, (subscription,)))
+            return bool(catalog.unready(inside, subscription))
     except UnreachableError:
         return False  # closed by a promotion that had begun, and had looked before
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from psycopg import sql
 
-from db_migration import catalog
 from db_migration.airbytes import connections, jobs
 from db_migration.airbytes import drain as draining
 from db_migration.airbytes.api import cancel_job
@@ -20,7 +20,8 @@ from db_migration.errors import BlockedError, DeadlinePassedError, MigrationErro
 from db_migration.failover.look import InstanceHost
 from db_migration.failover.plan import Plan
 from db_migration.failover.state import COMPOSE
-from db_migration.postgres import become, row, run, until, value
+from db_migration.following import worker
+from db_migration.postgres import become, row, run, until
 from db_migration.sides import admission, epoch, fences, hosts, promotion, servers
 from db_migration.sides.hosts import InstanceStatus
 
@@ -37,6 +38,7 @@ class Report:
     started: float
     seconds: dict[str, float] = field(default_factory=dict)
     database_accepts: float | None = None
+    lacks: list[str] = field(default_factory=list)
     connections: connections.Report | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -49,6 +51,7 @@ class Report:
             "evidence": list(self.plan.evidence),
             "epoch": self.plan.then.as_dict(),
             "rpo": {"rows": 0 if self.plan.keeps else None, "known": self.plan.rpo},
+            "lacks": self.lacks,
             "seconds": {name: round(taken, 2) for name, taken in self.seconds.items()},
             "first_write_seconds": {
                 "database": self._since(self.database_accepts),
@@ -149,11 +152,10 @@ def apply_received(task: Task) -> None:
     only tries to connect to the dead source, for ten seconds again and again, has received nothing.
     """
     server, name = task.server, slot_name(task.server.name)
-    query = (
-        "SELECT a.wait_event, s.received_lsn::text FROM pg_stat_subscription s "
-        "LEFT JOIN pg_stat_activity a ON a.pid = s.pid "
-        "WHERE s.subname = %s AND s.pid IS NOT NULL AND s.relid IS NULL AND s.leader_pid IS NULL"
-    )
+    query = sql.SQL(
+        "SELECT a.wait_event, w.received_lsn::text FROM pg_stat_subscription w "
+        "LEFT JOIN pg_stat_activity a ON a.pid = w.pid WHERE w.subname = %s AND {}"
+    ).format(worker.APPLIES)
     looks: list[object] = []
     with servers.control(server).connect() as connection:
 
@@ -196,36 +198,11 @@ def drain(task: Task) -> None:
         log.warning("not drained, and ended by the stop", job=str(left))
 
 
-def catch_up(task: Task) -> None:
-    """Wait until the mirror has confirmed all that the live database holds; nobody writes there.
-
-    A mirror without its subscription was let go of by an earlier life, which had waited.
-    """
-    live = task.config.server(task.plan.now.database)
-    if live is None:
-        raise AssertionError(task.plan)
-    seconds, slot = task.config.catch_up_seconds, slot_name(task.server.name)
-    with servers.control(task.server).connect() as connection:
-        if not catalog.follows(connection, slot):
-            return
-    behind = (
-        "SELECT confirmed_flush_lsn < %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s"
-    )
-    with servers.control(live).connect() as connection:
-        end = value(connection, "SELECT pg_current_wal_lsn()::text")
-        if not until(lambda: value(connection, behind, (end, slot)) is False, seconds, every=0.005):
-            raise DeadlinePassedError(
-                found=f"{task.server.name} has not applied everything after {seconds:g} s",
-                needed="a mirror that follows",
-                way_out="look at `db-migration status` there, then repeat; or take it back: "
-                f"`db-migration failover` starts {task.plan.now.airbyte} again",
-            )
-
-
-def promote(task: Task) -> None:
-    """Make the mirror the live database."""
+def promote(task: Task) -> str:
+    """Make the mirror the live database; say what it lacks."""
     then = task.plan.then
-    promotion.promote(task.config, task.server.name, then.epoch, then.reason)
+    task.report.lacks = promotion.promote(task.config, task.server.name, then.epoch, then.reason)
+    return "; ".join(task.report.lacks)
 
 
 def record(task: Task) -> None:

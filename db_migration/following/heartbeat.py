@@ -27,10 +27,11 @@ from datetime import UTC, datetime
 
 import psycopg
 import structlog
+from psycopg import sql
 
 from db_migration.context import Context
 from db_migration.errors import MigrationError
-from db_migration.following import schema_watch
+from db_migration.following import schema_watch, worker
 from db_migration.postgres import Connection, row, value
 
 BEAT_SECONDS = 1.0
@@ -40,10 +41,10 @@ FIRST_PAUSE_SECONDS = 0.0005
 LONGEST_PAUSE_SECONDS = 0.25
 EMIT = "SELECT pg_logical_emit_message(true, 'airbyte_migration', '')::text"
 WRITTEN = "SELECT pg_current_wal_insert_lsn()::text"
-MISSING = """
-SELECT pg_wal_lsn_diff(%s::pg_lsn, received_lsn)::float8 FROM pg_stat_subscription
-WHERE subname = %s AND relid IS NULL AND leader_pid IS NULL AND received_lsn IS NOT NULL
-"""
+MISSING = sql.SQL("""
+SELECT pg_wal_lsn_diff(%s::pg_lsn, received_lsn)::float8 FROM pg_stat_subscription w
+WHERE subname = %s AND {} AND received_lsn IS NOT NULL
+""").format(worker.APPLIES)
 NOT_CONFIRMED = """
 SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), confirmed_flush_lsn)::float8
 FROM pg_replication_slots WHERE slot_name = %s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from psycopg import sql
@@ -23,8 +23,9 @@ def add_tables(context: Context) -> None:
     with context.reader.connect() as source:
         found = {table.full_name: table for table in catalog.tables(source, PUBLICATION)}
         described = catalog_described.read(source)
-    mark = _mark(context)
-    late = sorted(set(found) - set(mark.tables))
+        mark = _mark(context)
+        late = sorted(set(found) - set(mark.tables))
+        keys = catalog_keys.last(source, late)
     tables = [found[name] for name in late]
     added = described.fingerprints(tables)
     bodies = {**mark.bodies, **{table.full_name: table.body for table in tables}}
@@ -36,13 +37,16 @@ def add_tables(context: Context) -> None:
         return
     # Who is killed now leaves tables in the mirror, and prod may change or drop them before the
     # next attempt: without this nobody would know of them.
-    mark_tables(context, replace(mark, begun=added, bodies=bodies))
+    mark = replace(mark, begun=added, keys=keys, bodies=bodies)
+    mark_tables(context, mark)
     create_late_tables(context, tables)
     prepare.publish_late(context, late)
+    # Before anything is copied: read later, it would hide that a table was taken out meanwhile.
+    mark = replace(mark, listings={**_listings(context, late), **mark.listings})
+    mark_tables(context, mark)
     follow.refresh(context)
-    add_late_keys(context, late)
-    tables_now = {**mark.tables, **added}
-    mark_tables(context, replace(mark, tables=tables_now, begun={}, bodies=bodies))
+    add_late_keys(context, keys, late)
+    mark_tables(context, replace(mark, tables={**mark.tables, **added}, begun={}, keys={}))
 
 
 def _mark(context: Context) -> Mark:
@@ -55,6 +59,12 @@ def _mark(context: Context) -> Mark:
             way_out="nothing to do: it is made anew",
         )
     return mark
+
+
+def _listings(context: Context, names: Collection[str]) -> dict[str, str]:
+    with context.reader.connect() as source:
+        found = catalog.tables(source, PUBLICATION)
+    return {table.full_name: table.listing for table in found if table.full_name in names}
 
 
 @effect(Effect.CREATE_LATE_TABLES)
@@ -86,17 +96,14 @@ def create_late_tables(context: Context, tables: list[catalog.Table]) -> None:
 
 
 @effect(Effect.ADD_LATE_KEYS)
-def add_late_keys(context: Context, names: Collection[str]) -> None:
+def add_late_keys(context: Context, keys: Mapping[str, str], names: Collection[str]) -> None:
     """Add the foreign keys, and the checks that do not hold, that these tables lack; whatever was
     copied or truncated before is applied.
     """
-    with context.reader.connect() as source:
-        wanted = catalog_keys.last(source, names)
-    with context.mirror.connect() as connection:
-        here = catalog_keys.last(connection, names)
-        with become(connection, context.feed.target.owner_role):
-            for key in sorted(wanted.keys() - here.keys()):
-                run_script(connection, wanted[key])
+    role = context.feed.target.owner_role
+    with context.mirror.connect() as connection, become(connection, role):
+        for statement in catalog_keys.lacking(connection, keys, names).values():
+            run_script(connection, statement)
 
 
 @effect(Effect.MARK_TABLES)

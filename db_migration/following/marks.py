@@ -57,7 +57,9 @@ def mirror_mark(comment: str | None) -> Mark | None:
         types=found["types"],
         snapshot=taken,
         begun=found.get("begun", {}),
+        keys=found.get("keys", {}),
         bodies=found.get("bodies", {}),
+        listings=found.get("listings", {}),
         followed=found.get("followed", False),
     )
 
@@ -113,9 +115,11 @@ def write_mirror(connection: Connection, database: str, mark: Mark) -> None:
     body: dict[str, Any] = {"kind": "mirror", "lsn": mark.lsn, "types": mark.types}
     body["tables"] = dict(mark.tables)
     if mark.begun:
-        body["begun"] = dict(mark.begun)
+        body |= {"begun": dict(mark.begun), "keys": dict(mark.keys)}
     if mark.bodies:
         body["bodies"] = dict(mark.bodies)
+    if mark.listings:
+        body["listings"] = dict(mark.listings)
     if mark.followed:
         body["followed"] = True
     if mark.snapshot is not None:

@@ -5,7 +5,7 @@ What was there before stands in the comment of the feed's role, so it is known w
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -40,15 +40,15 @@ NOT_HEARD = Trace(
 )
 
 
-def traces(context: Context, gone: Collection[FeedConfig] = ()) -> list[Trace]:
+def traces(context: Context, released: Collection[FeedConfig] = ()) -> list[Trace]:
     """List everything that the feed has done on the source's database server.
 
-    `gone` are other feeds from that server that are released before this one.
+    `released` are other feeds from that server that are released before this one.
     """
+    gone = {feed.slot: feed.source.database for feed in released}
     with context.owner.connect() as connection:
         mine = _slots(context, connection)
-        slots_gone = {feed.slot for feed in gone}
-        sharing = [name for name in _sharing(context, connection) if name not in slots_gone]
+        sharing = [name for name in _sharing(context, connection) if name not in gone]
         if sharing:
             return [*mine, _shared(context, sharing)]
         return [*mine, *_publication(connection), *_role(context, connection, gone)]
@@ -94,36 +94,36 @@ def _publication(connection: Connection) -> list[Trace]:
     return []
 
 
-def _role(context: Context, connection: Connection, gone: Collection[FeedConfig]) -> list[Trace]:
+def _role(context: Context, connection: Connection, gone: Mapping[str, str]) -> list[Trace]:
     name = context.reader.login.user
     noted = marks.read_role(connection, name)
     if noted is None:
         return [Trace(text, "leave it") for text in _not_noted(context, connection)]
     elsewhere = _elsewhere(connection, name, gone)
-    slots_gone = {feed.slot for feed in gone}
     found = [_identity(each) for each in notes.identities(connection, noted)]
     if "wal_level_was" in noted and not elsewhere:
         undo = (
             f"reset it; `{noted['wal_level_was']}` counts again after the next restart, "
             "which is yours to choose"
         )
-        others = [one for one in _other_slots(context, connection) if one not in slots_gone]
+        others = [one for one in _other_slots(context, connection) if one not in gone]
         found.append(Trace(WAL_LEVEL_SET, _kept_for(others) if others else undo))
     if "wal_bound_was" in noted and not elsewhere:
         found.append(Trace("`max_slot_wal_keep_size` by ALTER SYSTEM", "reset it, at once"))
     return [*found, *feed_role.traces(connection, name, noted, elsewhere)]
 
 
-def _elsewhere(connection: Connection, role: str, gone: Collection[FeedConfig]) -> list[str]:
-    """Name the other databases of this server that keep the role when the feeds in `gone` went."""
+def _elsewhere(connection: Connection, role: str, gone: Mapping[str, str]) -> list[str]:
+    """Name the other databases of this server that keep the role when the slots in `gone` went,
+    each of which is in the database that it leads to.
+    """
     query = "SELECT database, slot_name FROM pg_replication_slots WHERE slot_name ~ %s"
-    slots_gone = {feed.slot for feed in gone}
     kept = {
         database
         for database, slot in rows(connection, query, (f"^{PUBLICATION}_",))
-        if slot not in slots_gone
+        if slot not in gone
     }
-    empty = {feed.source.database for feed in gone} - kept
+    empty = set(gone.values()) - kept
     return [name for name in marks.elsewhere(connection, role) if name not in empty]
 
 

@@ -91,7 +91,11 @@ def read(connection: Connection) -> Schema:
     fingerprints = described.fingerprints(found)
     tables = {
         table.full_name: SourceTable(
-            fingerprints[table.full_name], table.has_identity, table.published, table.body
+            fingerprints[table.full_name],
+            table.has_identity,
+            table.published,
+            table.body,
+            table.listing,
         )
         for table in found
     }

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from psycopg import sql
+
 from db_migration.errors import BlockedError
 from db_migration.postgres import Connection, row, run, until
 
 PATIENCE_SECONDS = 2
 DEADLINE_SECONDS = 20
 
-WORKS = """
-SELECT FROM pg_stat_subscription s JOIN pg_stat_activity a USING (pid)
-WHERE s.subname = %s AND s.relid IS NULL AND a.backend_start < clock_timestamp() - interval '1 s'
+APPLIES = sql.SQL("w.relid IS NULL AND w.leader_pid IS NULL")
+"""Of a row of `pg_stat_subscription w`: whether it is the worker that applies, neither one that
+copies a table nor a helper of it. Such a row without a `pid` says that there is none.
 """
+WORKS = sql.SQL("""
+SELECT FROM pg_stat_subscription w JOIN pg_stat_activity a USING (pid)
+WHERE w.subname = %s AND {} AND a.backend_start < clock_timestamp() - interval '1 s'
+""").format(APPLIES)
 """Of the worker that applies. One that fails at once is there for a moment at each new try."""
 
 
@@ -28,7 +34,9 @@ def end(connection: Connection, subscription: str) -> None:
 
 def until_heard(connection: Connection, subscription: str) -> None:
     """Wait until the worker has had a message from its source, or for as long as it may take."""
-    hears = "SELECT FROM pg_stat_subscription WHERE subname = %s AND received_lsn IS NOT NULL"
+    hears = sql.SQL(
+        "SELECT FROM pg_stat_subscription w WHERE subname = %s AND {} AND received_lsn IS NOT NULL"
+    ).format(APPLIES)
     until(lambda: row(connection, hears, (subscription,)) is not None, DEADLINE_SECONDS)
 
 

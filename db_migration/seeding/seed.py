@@ -171,8 +171,13 @@ def read_plan(source: Connection, start: Start) -> Plan:
     seed_plan.refuse_same_names(found)
     published = [table for table in found if table.published]
     described = catalog_described.read(source)
-    bodies = {table.full_name: table.body for table in published}
-    mark = Mark(start.lsn, described.fingerprints(published), described.types, bodies=bodies)
+    mark = Mark(
+        start.lsn,
+        described.fingerprints(published),
+        described.types,
+        bodies={table.full_name: table.body for table in published},
+        listings={table.full_name: table.listing for table in published},
+    )
     return Plan(
         published,
         [table for table in found if not table.published],

@@ -6,9 +6,10 @@ beginning. Nothing is dropped: what was called `airbyte` keeps its content under
 
 from __future__ import annotations
 
+import psycopg
 from psycopg import sql
 
-from db_migration import sessions
+from db_migration import catalog_keys, sessions
 from db_migration.config import PUBLICATION, Config, ServerConfig, slot_name
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
@@ -20,33 +21,38 @@ from db_migration.postgres import (
     row,
     rows,
     run,
+    run_script,
     until,
     value,
 )
+from db_migration.reporting import error_text
 from db_migration.sides import fences, servers
 
 EMPTY_DEADLINE_SECONDS = 10
 MARGIN = 1000
 
 
-def promote(config: Config, server_name: str, epoch: int, reason: str) -> None:
-    """Make the mirror of the server its `airbyte`; nobody is admitted to it yet.
+def promote(config: Config, server_name: str, epoch: int, reason: str) -> list[str]:
+    """Make the mirror of the server its `airbyte`; nobody is admitted to it yet. Return what it
+    lacks of the source's definitions.
 
     Safe to repeat with the same epoch. Raises BlockedError when the mirror is no complete copy,
     UnreachableError when the server does not answer. What feeds the mirror may be dead.
     """
-    server = _server(config, server_name)
+    server, lacks = _server(config, server_name), list[str]()
     if not promoted(server, epoch):
         _refuse_incomplete(server)
         fences.require_database_fence(config, server)
         if _is_open(server):
             let_go(server)
+            lacks = add_late_keys(server)
             margin = max((feed.sequence_margin for feed in config.feeds), default=MARGIN)
             set_sequences(server, margin)
         close_databases(server)
         rename_databases(server, epoch, reason)
     make_mirror(server)
     open_promoted(server)
+    return lacks
 
 
 def promoted(server: ServerConfig, epoch: int) -> bool:
@@ -105,6 +111,32 @@ def let_go(server: ServerConfig) -> None:
         worker.until_gone(connection, subscription)
         run(connection, sql.SQL("ALTER SUBSCRIPTION {} SET (slot_name = NONE)").format(name))
         run(connection, sql.SQL("DROP SUBSCRIPTION {}").format(name))
+
+
+@effect(Effect.ADD_LATE_KEYS)
+def add_late_keys(server: ServerConfig) -> list[str]:
+    """Add the last constraints of tables that were being taken in; name those that can not be made
+    and the tables that were not even copied.
+
+    One that fails keeps no database from becoming prod's: nobody could write until it is mended.
+    """
+    with servers.control(server).connect() as connection:
+        mark = marks.mirror_mark(marks.of_database(connection, server.mirror))
+    if mark is None:
+        return []
+    lacks = [f"table {name} with its rows" for name in sorted(mark.begun.keys() - mark.listings)]
+    with (
+        servers.at(server, server.mirror).connect() as connection,
+        become(connection, server.owner_role),
+    ):
+        for name, key in catalog_keys.lacking(connection, mark.keys, mark.begun).items():
+            try:
+                run_script(connection, key)
+            except psycopg.Error as error:
+                if connection.broken:
+                    raise
+                lacks.append(f"constraint {name}, for {error_text.short(error)}; by hand: {key}")
+    return lacks
 
 
 @effect(Effect.SET_SEQUENCES)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
+from psycopg import sql
+
 from db_migration.errors import BlockedError
 from db_migration.following import worker
 from db_migration.following.heartbeat import EMIT
@@ -46,10 +48,9 @@ def passed(sides: Sides, lsn: str) -> bool:
     One worker receives and applies, in the order of the commits: what it receives from `lsn` on
     comes after them.
     """
-    query = (
-        "SELECT received_lsn >= %s::pg_lsn FROM pg_stat_subscription "
-        "WHERE subname = %s AND relid IS NULL AND pid IS NOT NULL"
-    )
+    query = sql.SQL(
+        "SELECT received_lsn >= %s::pg_lsn FROM pg_stat_subscription w WHERE subname = %s AND {}"
+    ).format(worker.APPLIES)
     return bool(value(sides.mirror, query, (lsn, sides.context.feed.slot)))
 
 

@@ -78,6 +78,32 @@ def test_what_is_not_repaired_yet_is_named(v2: CrashWorld) -> None:
         v2.failback()
 
 
+LATE = "SET ROLE airbyte; CREATE TABLE late (id int PRIMARY KEY); INSERT INTO late VALUES (1)"
+TAKEN_IN = """
+SELECT shobj_description(oid, 'pg_database') ~ 'public.late' AND
+       shobj_description(oid, 'pg_database') !~ 'begun'
+FROM pg_database WHERE datname = 'airbyte_mirror'
+"""
+
+
+def test_what_prod_has_made_since_the_last_look_does_not_stay_behind(v2: CrashWorld) -> None:
+    """No stream of changes tells of it, and no agent looks while prod is on its way."""
+    away(v2)
+    v2.stop_agents()
+    v2.keeper.sql(LATE, database="airbyte")
+    syncs_end(v2, v2.keeper)
+    with pytest.raises(BlockedError, match=r"public\.late: new") as refused:
+        v2.failback().run()
+    assert "`db-migration failover` starts" in refused.value.way_out
+    v2.failover()
+    v2.start_agents()
+    wait_for(lambda: v2.intermediary.sql(TAKEN_IN) == [(True,)], FOLLOW)
+    syncs_end(v2, v2.keeper)
+    v2.failback().run()
+    assert v2.intermediary.sql("SELECT id FROM late", database="airbyte") == [(1,)]
+    v2.assert_lives(v2.intermediary, HOME)
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
     """The agents are still: between two lives they might make the copy at home anew."""

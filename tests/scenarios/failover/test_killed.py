@@ -19,6 +19,7 @@ PROMOTE = (
     Effect.FENCE_AIRBYTE,
     Effect.ADMIT,
     Effect.LET_GO,
+    Effect.ADD_LATE_KEYS,
     Effect.SET_SEQUENCES,
     Effect.CLOSE_DATABASES,
     Effect.RENAME_DATABASES,

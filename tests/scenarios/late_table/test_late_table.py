@@ -8,6 +8,7 @@ from typing import Protocol
 import pytest
 
 from db_migration.agent.agent import Agent
+from db_migration.config import PUBLICATION
 from db_migration.following import follow, late, prepare
 from tests.support import timeouts
 from tests.support.fix_postgres import wait_for
@@ -283,6 +284,17 @@ def test_nor_is_it_when_prod_changes_it_after_the_look(
     agent = killed(prepare, "publish_late")
     scenario.source.sql(CHANGED_MEANWHILE[case], database="airbyte")
     late.add_tables(agent.context)
+    arrives(scenario, agent)
+
+
+def test_one_that_was_copied_is_not_published_for_a_while(
+    scenario: Scenario, killed: Killed
+) -> None:
+    agent = killed(follow, "refresh", after=True)
+    out, back = (f"ALTER PUBLICATION {PUBLICATION} {how}" for how in ("DROP", "ADD"))
+    meanwhile = "INSERT INTO passing VALUES (2)"
+    for statement in (f"{out} TABLE passing", meanwhile, f"{back} TABLE passing"):
+        scenario.source.sql(statement, database="airbyte")
     arrives(scenario, agent)
 
 

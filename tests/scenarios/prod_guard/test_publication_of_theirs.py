@@ -99,3 +99,29 @@ def test_a_feed_whose_publication_was_narrowed_says_so(scenario: Scenario) -> No
     scenario.source.sql(alter, database="airbyte")
     assert agent.once() is None
     assert "does not publish update" in scenario.state()["error"]["found"]
+
+
+ROWS = """
+INSERT INTO stream_reset VALUES ('meanwhile');
+DELETE FROM attempts;
+"""
+AND_BACK = {
+    "tables taken out": (
+        f"ALTER PUBLICATION {PUBLICATION} DROP TABLE stream_reset, attempts",
+        f"ALTER PUBLICATION {PUBLICATION} ADD TABLE ONLY stream_reset, ONLY attempts",
+    ),
+    "narrowed": (
+        f"ALTER PUBLICATION {PUBLICATION} SET (publish = 'update')",
+        f"ALTER PUBLICATION {PUBLICATION} SET (publish = 'insert, update, delete, truncate')",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", AND_BACK)
+def test_what_it_left_out_between_two_looks_is_copied(scenario: Scenario, case: str) -> None:
+    agent = scenario.converge()
+    for statements in (AND_BACK[case][0], ROWS, AND_BACK[case][1]):
+        scenario.source.sql(statements, database="airbyte")
+    scenario.converge(agent)
+    scenario.assert_equal()
+    assert scenario.copies() == 2

@@ -110,6 +110,7 @@ def test_a_peer_is_not_left_out_in_silence(
     code, told = ask(out, *options)
     assert (code, bool(measured)) == ((2, False) if named else (0, True))
     assert (named or "") in told
+    assert ("that need nothing of it: --only" in told) == (missing == "pgcopydb" and bool(named))
 
 
 def test_folder_that_is_a_file(out: Path, measured: list[object]) -> None:

@@ -357,6 +357,7 @@ def effects(step: Step, world: World) -> Effects:  # size: a table, one entry a 
             (Effect.MARK_TABLES, _begin_tables),
             (Effect.CREATE_LATE_TABLES, _nothing),
             (Effect.PUBLISH_LATE_TABLES, _publish),
+            (Effect.MARK_TABLES, _nothing),
             (Effect.REFRESH_SUBSCRIPTION, _nothing),
             (Effect.ADD_LATE_KEYS, _nothing),
             (Effect.MARK_TABLES, _mark_tables),

@@ -227,6 +227,19 @@ def test_rows_that_ddl_has_made_are_copied_anew(noted: str | None, step: Step) -
     assert plan.next_step(made_again(noted).observe()).step is step
 
 
+@pytest.mark.parametrize(
+    ("noted", "step"), [("before", Step.DROP_SUBSCRIPTION), ("now", Step.WAIT), (None, Step.WAIT)]
+)
+def test_what_a_publication_has_left_out_is_copied_anew(noted: str | None, step: Step) -> None:
+    """Marks of earlier versions note nothing of it."""
+    world = following()
+    world.tables["public.jobs"] = replace(world.tables["public.jobs"], listing="now")
+    assert world.mirror.mark is not None
+    listings = {} if noted is None else {"public.jobs": noted}
+    world.mirror.mark = replace(world.mirror.mark, listings=listings)
+    assert plan.next_step(world.observe()).step is step
+
+
 @pytest.mark.parametrize(("followed", "step"), [(True, Step.DROP_SLOT), (False, Step.SUBSCRIBE)])
 def test_what_was_followed_is_never_followed_from_its_beginning_again(
     step: Step, *, followed: bool

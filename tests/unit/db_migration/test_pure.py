@@ -62,7 +62,8 @@ def test_a_strangers_comment_is_no_mark(text: str) -> None:
 
 @pytest.mark.parametrize("followed", [True, False])
 def test_a_mark_says_whether_its_copy_was_followed(*, followed: bool) -> None:
-    mark = state.Mark("0/1", {"public.jobs": "a"}, "t", followed=followed)
+    listed = {"public.jobs": "1 2"}
+    mark = state.Mark("0/1", {"public.jobs": "a"}, "t", listings=listed, followed=followed)
     with patch.object(marks, "run") as run:
         marks.write_mirror(MagicMock(), "airbyte_mirror", mark)
     statement = run.call_args.args[1].as_string()
