@@ -8,6 +8,7 @@ from math import inf
 
 from db_migration.agent.plan import Step
 from db_migration.following.heartbeat import Heartbeat
+from db_migration.following.log_watch import LogMemory
 from db_migration.following.schema_watch import SchemaMemory
 
 FIRST_REST_SECONDS = 1.0
@@ -56,9 +57,11 @@ class Rest:
 
 @dataclass
 class Memory:
-    """The source's schema as last read, the measured lag, and what failed."""
+    """The source's schema as last read, both logs, the measured lag, and what failed."""
 
     schema: SchemaMemory = field(default_factory=SchemaMemory)
+    source_log: LogMemory = field(default_factory=LogMemory)
+    target_log: LogMemory = field(default_factory=LogMemory)
     heartbeat: Heartbeat | None = None
     copies: Rest = field(default_factory=Rest)
     """A copy fills the target's disk and burdens prod before it fails."""
@@ -74,6 +77,7 @@ class Memory:
         """Expect how a step ends."""
         if step in COPIES:
             self.copies.begin()
+            self.source_log, self.target_log = LogMemory(), LogMemory()
         if step is Step.CLONE_WORKING:
             self.clones.begin()
 

@@ -75,6 +75,7 @@ def look(
             intent = _intent(journal, connection)
             last = journal.last_verification(connection)
             seen_target = target(context, connection, sequences_there, sight, stalled=stalled)
+            seen_target = replace(seen_target, set_back=memory.target_log.look(connection))
             seen = replace(first, source=seen_source, target=seen_target)
             sight.snapshot = _copies(context, connection, seen)
     except (UnreachableError, psycopg.OperationalError) as error:

@@ -37,6 +37,7 @@ def source(
         tables=schema.tables,
         types=schema.types,
         slot=slots.look(connection, context.feed.slot),
+        set_back=memory.source_log.look(connection),
     )
 
 

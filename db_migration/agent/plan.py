@@ -218,7 +218,7 @@ def _judge_subscription(
     source: Source, target: Target, subscription: Subscription
 ) -> Decision | None:
     """Keep a subscription that can follow, drop one that can not."""
-    reason = copies.useless(source, target.mirror)
+    reason = copies.useless(source, target)
     if reason:
         return Decision(Step.DROP_SUBSCRIPTION, f"the mirror can not be followed further: {reason}")
     if not subscription.enabled:

@@ -74,6 +74,8 @@ class Source:
     tables: Mapping[str, SourceTable] = field(default_factory=dict)
     types: str = ""
     slot: Slot | None = None
+    set_back: bool = False
+    """Whether its log has become shorter since it was first seen."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ class Target:
     subscription: Subscription | None = None
     sequences_behind: bool = False
     working: Working | None = None
+    set_back: bool = False
+    """Whether its log has become shorter since it was first seen."""
 
 
 @dataclass(frozen=True)
