@@ -235,7 +235,7 @@ class Journal:
     def last_verification(self, connection: Connection) -> tuple[dict[str, Any], float] | None:
         """Return the last result and its age in seconds; one of an earlier copy is none.
 
-        One from the future is as old as can be: the clock was set back, and nobody knows since when.
+        One from the future is as old as can be: the clock was set back, nobody knows when.
         """
         found = connection.execute(LAST_VERIFICATION, {"feed": self._feed}).fetchone()
         return (found[0], found[1] if found[1] >= 0 else inf) if found else None

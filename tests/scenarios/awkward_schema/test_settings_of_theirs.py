@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
+
+from db_migration.postgres import rows
 from tests.support import exact
 from tests.support.scenario import Scenario
 
@@ -63,3 +66,27 @@ def test_settings_of_database_and_owner(scenario: Scenario) -> None:
         assert found.returncode == 0, found.stdout + found.stderr
     released = scenario.cli("release")
     assert released.returncode == 0, released.stderr
+
+
+TIMEOUTS = """
+SELECT name, setting FROM pg_settings
+WHERE category = 'Client Connection Defaults / Statement Behavior' AND name ~ '_timeout$'
+"""
+ROLE = "airbyte_migration"
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_no_time_of_theirs_ends_a_session_of_ours(scenario: Scenario, side: str) -> None:
+    """Of 13 and of 17, which has more of them: a step's lock and a copy's snapshot may be idle."""
+    server = {"source": scenario.source, "target": scenario.target}[side]
+    if side == "source":
+        server.sql(f"CREATE ROLE {ROLE} LOGIN PASSWORD 'planted-migration-secret'")
+    names = [name for name, _ in server.sql(TIMEOUTS)]
+    for name in names:
+        server.sql(f"ALTER ROLE {ROLE} SET {name} = '7s'")
+    context = scenario.context()
+    endpoint = {"source": context.reader, "target": context.control}[side]
+    with endpoint.connect() as connection:
+        found = dict(rows(connection, TIMEOUTS))
+    assert len(names) >= {"source": 3, "target": 5}[side]
+    assert found == {**dict.fromkeys(names, "0"), "lock_timeout": "5000"}
