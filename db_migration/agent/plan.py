@@ -199,6 +199,7 @@ def _copy(seen: Observed) -> Decision | None:  # noqa: PLR0911 - a list of cases
             return Decision(Step.DROP_OLD_MIRROR, "the name for the replaced mirror is taken")
         return Decision(Step.SWAP_MIRROR, "the new copy is complete")
     if source.slot:
+        refusals.refuse_read(source.slot)
         return Decision(Step.DROP_SLOT, "no copy can be followed from this slot")
     if target.seed.exists:
         return Decision(Step.DROP_SEED, "what is there of a new copy can not be completed")

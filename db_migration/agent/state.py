@@ -55,6 +55,8 @@ class Slot:
     """Whether a worker reads from it."""
     beyond_log: bool = False
     """Whether it stands behind the end of the source's log, which was set back, then."""
+    reader: str | None = None
+    """From where somebody reads it who is alive; None also where the owner may not see that."""
 
 
 @dataclass(frozen=True)
