@@ -7,6 +7,7 @@ source, the slot skips what is written up to where it stood. Nothing else shows 
 
 from __future__ import annotations
 
+from db_migration.errors import UnreachableError
 from db_migration.postgres import Connection, row
 
 FLUSHED = """
@@ -21,21 +22,27 @@ class LogMemory:
 
     def __init__(self) -> None:
         """Know nothing: no server was set back before it was first seen."""
-        self._server, self._furthest, self._set_back = "", 0, False
+        self._server, self._furthest, self.set_back = "", 0, False
 
-    def look(self, connection: Connection) -> bool:
-        """Tell whether this server was set back since it was first seen."""
+    def look(self, connection: Connection, side: str) -> bool:
+        """Tell whether this server was set back; raise UnreachableError while it is a standby."""
         server, flushed = row(connection, FLUSHED) or ("", None)
+        if flushed is None:
+            raise UnreachableError(
+                found=f"the {side} is in recovery: a standby, or a backup not wholly restored",
+                needed=f"a {side} that takes writes",
+                way_out="promote it, or name the primary in its place; this is tried again by "
+                "itself",
+            )
         return self.note(server, flushed)
 
-    def note(self, server: str, flushed: int | None) -> bool:
-        """Take a reading in bytes, None while the server is in recovery; tell as `look` does.
+    def note(self, server: str, flushed: int) -> bool:
+        """Take a reading in bytes; tell whether the server was set back since the first one.
 
         It stays so when the log has grown again: what is missing does not come back with that.
         """
         if server != self._server:
-            self._server, self._furthest, self._set_back = server, 0, False
-        if flushed is not None:
-            self._set_back = self._set_back or flushed < self._furthest
-            self._furthest = max(self._furthest, flushed)
-        return self._set_back
+            self._server, self._furthest, self.set_back = server, 0, False
+        self.set_back = self.set_back or flushed < self._furthest
+        self._furthest = max(self._furthest, flushed)
+        return self.set_back

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import timeouts
 from tests.support.fix_postgres import PgServer, wait_for
-from tests.support.scenario import Scenario
+from tests.support.scenario import FEED, Scenario
 
 LITTLE = 5_000_000
 """Bytes of log."""
@@ -159,6 +159,24 @@ def test_target_that_was_set_back_is_copied_anew(scenario: Scenario) -> None:
     write(scenario.source, "after it was set back")
     scenario.converge(agent)
     scenario.assert_equal()
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_server_that_is_a_standby_is_called_so(scenario: Scenario, side: str) -> None:
+    agent = scenario.converge()
+    server: PgServer = getattr(scenario, side)
+    server.stop()
+    (server.data / "standby.signal").touch()
+    server.start()
+    agent.once()
+    said = agent.board.entries()[FEED].state
+    server.stop()
+    (server.data / "standby.signal").unlink()
+    server.start()
+    assert said["state"] == "broken"
+    assert f"the {side} is in recovery" in said["error"]["found"]
+    scenario.converge(agent)
+    assert scenario.copies() == 1
 
 
 def kept_of(server: PgServer) -> Path:
