@@ -51,6 +51,16 @@ DELETE FROM migration.verification WHERE feed = %(feed)s AND at < now() - %(veri
 AND id <> (SELECT max(id) FROM migration.verification WHERE feed = %(feed)s)
 """
 """Not the last of its kind: it is asked for when, and from where, a mirror was made."""
+LAST_VERIFICATION = """
+SELECT result, extract(epoch FROM now() - at)::float8 FROM migration.verification
+WHERE feed = %(feed)s AND (
+    SELECT coalesce(max(id) FILTER (WHERE (step, phase) IN (('verify', 'result'),
+                                                            ('snapshot', 'cost'))), 0)
+        >= coalesce(max(id) FILTER (WHERE step = 'subscribe'), 0)
+    FROM migration.event WHERE feed = %(feed)s)
+ORDER BY id DESC LIMIT 1
+"""
+"""By the order of the lines, not by their times: a clock may be set back between the two."""
 LOCK_CLASS = 0x41424D  # "ABM": separates our advisory locks from anybody else's
 COMPLETE = """
 SELECT to_regclass('migration.intent') IS NOT NULL AND EXISTS (SELECT FROM pg_attribute
@@ -223,11 +233,9 @@ class Journal:
             run(connection, query, (self._feed, Jsonb(result)))
 
     def last_verification(self, connection: Connection) -> tuple[dict[str, Any], float] | None:
-        """Return the last result and its age in seconds; one of an earlier copy is none."""
-        query = (
-            "SELECT result, extract(epoch FROM now() - at)::float8 FROM migration.verification "
-            "WHERE feed = %(feed)s AND at > coalesce((SELECT max(at) FROM migration.event "
-            "WHERE feed = %(feed)s AND step = 'subscribe'), '-infinity') ORDER BY id DESC LIMIT 1"
-        )
-        found = connection.execute(query, {"feed": self._feed}).fetchone()
-        return (found[0], found[1]) if found else None
+        """Return the last result and its age in seconds; one of an earlier copy is none.
+
+        One from the future is as old as can be: the clock was set back, nobody knows when.
+        """
+        found = connection.execute(LAST_VERIFICATION, {"feed": self._feed}).fetchone()
+        return (found[0], found[1] if found[1] >= 0 else inf) if found else None

@@ -69,6 +69,10 @@ PINNED = {
     "statement_timeout": "0",
 }
 
+# Of a server that does not know a name in `options` none of them would let us in.
+PINNED_SINCE = {140000: "SET idle_session_timeout = 0", 170000: "SET transaction_timeout = 0"}
+"""By the version that has the setting. Both would end a lock's holder, or a copy's snapshot."""
+
 
 def options() -> str:
     """Return the pinned settings for libpq: stronger than ALTER DATABASE and ALTER ROLE ... SET."""
@@ -116,6 +120,7 @@ class Endpoint:
         except psycopg.OperationalError as error:
             raise self._shut(_first_line(error)) from None
         try:
+            _pin_more(connection)
             yield connection
         except psycopg.errors.DiskFull as error:
             raise self.no_room(error) from None
@@ -142,6 +147,13 @@ class Endpoint:
             needed="a server that answers and accepts this role",
             way_out=way_out,
         )
+
+
+def _pin_more(connection: Connection) -> None:
+    """Pin what is not known to every version."""
+    version = connection.info.server_version
+    pinned = "; ".join(pin for since, pin in PINNED_SINCE.items() if version >= since)
+    run_script(connection, pinned)
 
 
 def crowded(said: str) -> bool:

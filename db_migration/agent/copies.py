@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db_migration import catalog
-from db_migration.agent.state import Database, Mark, Observed, Slot, Source
+from db_migration.agent.state import Database, Mark, Observed, Slot, Source, Target
 from db_migration.errors import BlockedError
 
 NO_TABLE_CHANGED = (
@@ -52,17 +52,19 @@ def _table_changed(name: str, fingerprint: str, mark: Mark, source: Source) -> s
     return None
 
 
-def useless(source: Source, mirror: Database) -> str | None:
-    """Say why a subscription in this mirror leads nowhere."""
+def useless(source: Source, target: Target) -> str | None:
+    """Say why the mirror's subscription leads nowhere."""
     if source.slot is None:
         return "its slot is gone"
     if source.slot.lost:
         return "its slot has lost the WAL it needs"
-    if source.slot.beyond_log:
+    if source.slot.beyond_log or source.set_back:
         return "the source's log was set back, and would be skipped until it has grown again"
-    if mirror.mark is None:
+    if target.set_back:
+        return "the target was set back, and what it has lost is not sent again"
+    if target.mirror.mark is None:
         return "it has no mark"
-    return changed(mirror.mark, source)
+    return changed(target.mirror.mark, source)
 
 
 def outgrown(seen: Observed) -> BlockedError | None:

@@ -11,14 +11,14 @@ import psycopg
 from psycopg import sql
 
 from db_migration import catalog
-from db_migration.agent import hindrances, observe_source, observe_working, state
+from db_migration.agent import causes, hindrances, observe_source, observe_working, state
 from db_migration.agent.memory import Memory
 from db_migration.config import Mode
 from db_migration.context import Context
 from db_migration.errors import MigrationError, UnreachableError
 from db_migration.following import marks, sequences, worker
 from db_migration.journal import Journal
-from db_migration.postgres import Connection, Endpoint, held, row, run, value
+from db_migration.postgres import Connection, Endpoint, held, row
 from db_migration.sides import epoch, standby
 from db_migration.snapshots import look as snapshot_look
 from db_migration.snapshots import plan as snapshot_plan
@@ -75,6 +75,7 @@ def look(
         with context.control.connect() as connection:
             intent = _intent(journal, connection)
             last = journal.last_verification(connection)
+            memory.target_log.look(connection, "target")
             seen_target = target(context, connection, sequences_there, sight, stalled=stalled)
             seen = replace(first, source=seen_source, target=seen_target)
             sight.snapshot = _copies(context, connection, seen)
@@ -97,6 +98,9 @@ def look(
 
 def _remember(sight: Sight, seen: state.Observed, memory: Memory) -> None:
     """Add what only time has shown; a worker that lacks room is not helped by a copy."""
+    if seen.target is not None:
+        target = replace(seen.target, set_back=memory.target_log.set_back)
+        seen = replace(seen, target=target)
     sight.planner = replace(
         memory.with_worker(seen, sight.apply_errors, helped=sight.cause is None),
         quiet_seconds=memory.schema.quiet_seconds(time.monotonic()),
@@ -281,16 +285,5 @@ def _subscription(
         return None
     sight.worker, sight.apply_errors = found[1], found[2]
     if found[0] and not found[1]:
-        sight.cause = no_room(context, connection)
+        sight.cause = causes.of_missing_worker(context, connection)
     return state.Subscription(enabled=found[0], stalled=stalled)
-
-
-def no_room(context: Context, connection: Connection) -> MigrationError | None:
-    """Try whether the target's disk takes a few megabytes: its worker fails without telling us."""
-    try:
-        with connection.transaction():
-            run(connection, "SET LOCAL work_mem = '64kB'")
-            value(connection, "SELECT count(*) FROM generate_series(1, 200000)")
-    except psycopg.errors.DiskFull as error:
-        return context.mirror.no_room(error)
-    return None

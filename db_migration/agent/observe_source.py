@@ -21,6 +21,7 @@ def source(
     context: Context, connection: Connection, memory: Memory, allowed: state.Policy
 ) -> state.Source:
     """Observe the source, as the owner of its tables."""
+    set_back = memory.source_log.look(connection, "source")
     log = settings.look(connection, settings.WAL_LEVEL)
     ready = role_ready(context, connection, log.running, allowed)
     schema = memory.schema.look(connection, time.monotonic())
@@ -37,6 +38,7 @@ def source(
         tables=schema.tables,
         types=schema.types,
         slot=slots.look(connection, context.feed.slot),
+        set_back=set_back,
     )
 
 

@@ -56,7 +56,8 @@ def working(
         ours=mark is not None,
         empty=empty,
         admission_due=_admission_due(context, connection, harmless=mark is not None or empty),
-        due=age is None or age >= settings.refresh_hours * 3600,
+        # One from the future: the clock was set back, and it would be waited for.
+        due=age is None or not 0 <= age < settings.refresh_hours * 3600,
         connected=_connected(connection, settings.name),
         mirror_held_by=sessions.others(
             connection, [context.feed.target.database], sessions.WE_MAY_END

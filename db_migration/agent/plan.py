@@ -199,6 +199,7 @@ def _copy(seen: Observed) -> Decision | None:  # noqa: PLR0911 - a list of cases
             return Decision(Step.DROP_OLD_MIRROR, "the name for the replaced mirror is taken")
         return Decision(Step.SWAP_MIRROR, "the new copy is complete")
     if source.slot:
+        refusals.refuse_read(source.slot)
         return Decision(Step.DROP_SLOT, "no copy can be followed from this slot")
     if target.seed.exists:
         return Decision(Step.DROP_SEED, "what is there of a new copy can not be completed")
@@ -218,7 +219,7 @@ def _judge_subscription(
     source: Source, target: Target, subscription: Subscription
 ) -> Decision | None:
     """Keep a subscription that can follow, drop one that can not."""
-    reason = copies.useless(source, target.mirror) or (copies.STUCK if subscription.stuck else None)
+    reason = copies.useless(source, target) or (copies.STUCK if subscription.stuck else None)
     if reason:
         return Decision(Step.DROP_SUBSCRIPTION, f"the mirror can not be followed further: {reason}")
     if not subscription.enabled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from db_migration.agent.state import Database, Intent, Source
+from db_migration.agent.state import Database, Intent, Slot, Source
 from db_migration.config import PUBLICATION
 from db_migration.errors import BlockedError
 
@@ -37,6 +37,21 @@ def refuse_foreign(mirror: Database) -> None:
             found="the mirror database holds tables and has no mark of ours",
             needed="an empty mirror database, or one that this script made",
             way_out="move that data elsewhere, or name another mirror database",
+        )
+
+
+def refuse_read(slot: Slot) -> None:
+    """Do not end somebody else's feed for ours, nor be ended by it: prod would be read for ever.
+
+    The reader is none of ours: no subscription is in the mirror.
+    """
+    if slot.reader is not None:
+        raise BlockedError(
+            found=f"this feed's slot is read by somebody else, from {slot.reader}",
+            needed="a slot for this target's mirror alone",
+            way_out="give one of two servers that follow under one name (`target.name`) another "
+            "one, or drop the subscription of this name that is in another database; this is "
+            "tried again by itself",
         )
 
 

@@ -57,6 +57,8 @@ class Slot:
     """Whether a worker reads from it."""
     beyond_log: bool = False
     """Whether it stands behind the end of the source's log, which was set back, then."""
+    reader: str | None = None
+    """From where somebody reads it who is alive; None also where the owner may not see that."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Source:
     tables: Mapping[str, SourceTable] = field(default_factory=dict)
     types: str = ""
     slot: Slot | None = None
+    set_back: bool = False
+    """Whether its log has become shorter since it was first seen."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,8 @@ class Target:
     subscription: Subscription | None = None
     sequences_behind: bool = False
     working: Working | None = None
+    set_back: bool = False
+    """Whether its log has become shorter since it was first seen."""
 
 
 @dataclass(frozen=True)

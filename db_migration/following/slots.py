@@ -18,9 +18,12 @@ WHERE database = current_database() AND (slot_name = %s OR slot_name ~ %s) ORDER
 NOTHING = "^$"
 STATE = """
 SELECT confirmed_flush_lsn::text, coalesce(wal_status = 'lost', false) OR restart_lsn IS NULL,
-       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint, active
+       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint, active, (
+    SELECT coalesce(host(r.client_addr), 'the server itself') FROM pg_stat_replication r
+    WHERE r.pid = active_pid AND r.reply_time > clock_timestamp() - interval '30 s')
 FROM pg_replication_slots WHERE slot_name = %s AND database = current_database()
 """
+"""A worker answers every 10 s (`wal_receiver_status_interval`), a dead one never again."""
 
 
 def look(connection: Connection, name: str) -> Slot | None:
@@ -30,7 +33,8 @@ def look(connection: Connection, name: str) -> Slot | None:
         return None
     # Asked for after the slot: in the time between, the log only grows.
     beyond = value(connection, "SELECT %s::pg_lsn > pg_current_wal_insert_lsn()", (found[0],))
-    return Slot(found[0] or "", found[1], found[2], found[3], beyond_log=bool(beyond))
+    confirmed, lost, retained, active, reader = found
+    return Slot(confirmed or "", lost, retained, active, beyond_log=bool(beyond), reader=reader)
 
 
 def as_dict(feed: FeedConfig, slot: Slot) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from db_migration.errors import DeadlinePassedError
 from db_migration.failover.failover import lock_all
 from db_migration.failover.look import InstanceHost
 from db_migration.journal import Journal
-from db_migration.postgres import until, value
+from db_migration.postgres import until
 from db_migration.rebuild.steps import Work, fences, put_right, stand_by
 from db_migration.reporting import status
 from db_migration.sides import epoch, servers
@@ -154,12 +154,8 @@ def _missing(server: ServerConfig, name: str, goals: list[str], poll_seconds: fl
     journal = Journal(servers.control(server), name)
     journal.open()
     feed = status.last(journal, name, poll_seconds)
-    query = (
-        "SELECT coalesce((SELECT max(at) FROM migration.verification WHERE feed = %s) > "
-        "(SELECT max(at) FROM migration.event WHERE feed = %s AND step = 'subscribe'), true)"
-    )
     with servers.control(server).connect() as connection:
-        if not value(connection, query, (name, name)):
+        if journal.last_verification(connection) is None:
             feed = {**feed, "verified": None}
     missing = status.reached([feed], goals)
     return [f"{one} ({feed['next']})" for one in missing]

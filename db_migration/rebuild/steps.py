@@ -16,7 +16,7 @@ from db_migration.failover.look import InstanceHost
 from db_migration.failover.state import COMPOSE
 from db_migration.following import marks
 from db_migration.journal import Journal
-from db_migration.postgres import Connection, atomically, row, rows, run, value
+from db_migration.postgres import Connection, atomically, row, rows, run
 from db_migration.sides import admission, epoch, hosts, promotion, servers, standby
 from db_migration.sides.epoch import Epoch
 from db_migration.sides.fences import require_harmless
@@ -131,13 +131,7 @@ def _found_different(connection: Connection, server: ServerConfig, now: Epoch) -
         last = Journal(servers.control(server), feed).last_verification(connection)
     except psycopg.errors.UndefinedTable:
         return False
-    made = (
-        "SELECT coalesce(max(at) > now() - make_interval(secs => %s), false) FROM migration.event "
-        "WHERE feed = %s AND step = 'subscribe' AND phase = 'done'"
-    )
-    return (
-        last is not None and not last[0]["equal"] and not value(connection, made, (last[1], feed))
-    )
+    return last is not None and not last[0]["equal"]
 
 
 def _as_here(config: Config, server: ServerConfig) -> Config:

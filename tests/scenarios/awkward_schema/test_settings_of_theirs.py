@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
-from tests.support import exact
+import pytest
+
+from db_migration.postgres import rows
+from tests.support import exact, timeouts
+from tests.support.fix_postgres import wait_for
 from tests.support.scenario import Scenario
 
 SETTINGS = {
@@ -87,3 +92,53 @@ def test_settings_of_our_role_on_the_target(scenario: Scenario) -> None:
     for strength in ((), ("--exact",)):
         found = exact.commanded(partial(scenario.cli, "verify", *strength))
         assert found.returncode == 0, found.stdout + found.stderr
+
+
+TIMEOUTS = """
+SELECT name, setting FROM pg_settings
+WHERE category = 'Client Connection Defaults / Statement Behavior' AND name ~ '_timeout$'
+"""
+ROLE = "airbyte_migration"
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_no_time_of_theirs_ends_a_session_of_ours(scenario: Scenario, side: str) -> None:
+    """Of 13 and of 17, which has more of them: a step's lock and a copy's snapshot may be idle."""
+    server = {"source": scenario.source, "target": scenario.target}[side]
+    if side == "source":
+        server.sql(f"CREATE ROLE {ROLE} LOGIN PASSWORD 'planted-migration-secret'")
+    names = [name for name, _ in server.sql(TIMEOUTS)]
+    for name in names:
+        server.sql(f"ALTER ROLE {ROLE} SET {name} = '7s'")
+    context = scenario.context()
+    endpoint = {"source": context.reader, "target": context.control}[side]
+    with endpoint.connect() as connection:
+        found = dict(rows(connection, TIMEOUTS))
+    assert len(names) >= {"source": 3, "target": 5}[side]
+    assert found == {**dict.fromkeys(names, "0"), "lock_timeout": "5000"}
+
+
+@pytest.fixture
+def hasty(scenario: Scenario) -> Iterator[Scenario]:
+    """A target that ends every transaction soon."""
+    scenario.target.sql("ALTER SYSTEM SET transaction_timeout = '200ms'")
+    scenario.target.sql("SELECT pg_reload_conf()")
+    yield scenario
+    scenario.target.sql("ALTER SYSTEM RESET transaction_timeout")
+    scenario.target.sql("SELECT pg_reload_conf()")
+
+
+def test_who_ends_the_worker_is_said(hasty: Scenario) -> None:
+    agent = hasty.converge()
+    much = "INSERT INTO jobs (scope, status) SELECT repeat('x', 1000), 'pending' "
+    hasty.source.sql(f"{much} FROM generate_series(1, 60000)", database="airbyte")
+
+    def said() -> bool:
+        agent.once()
+        return "transaction_timeout" in (hasty.state()["error"] or {}).get("found", "")
+
+    wait_for(said, timeouts.FOLLOW)
+    hasty.target.sql(hasty.state()["error"]["way_out"].split(",")[0])
+    hasty.converge(agent)
+    found = hasty.cli("verify")
+    assert found.returncode == 0, found.stdout

@@ -68,3 +68,11 @@ def test_a_journal_that_is_away_is_no_error(followed: Scenario) -> None:
     journal = followed.journal()
     of_control(followed, "DROP SCHEMA migration CASCADE")
     journal.tidy()
+
+
+def test_a_clock_that_was_set_back_leads_to_one_verification(followed: Scenario) -> None:
+    """Not to none until it has caught up, and not to one after the other until then."""
+    for table in ("event", "verification"):
+        of_control(followed, f"UPDATE migration.{table} SET at = at + interval '1 hour'")
+    agent = followed.agent()
+    assert [agent.once() for _ in range(3)] == [Step.VERIFY, Step.WAIT, Step.WAIT]

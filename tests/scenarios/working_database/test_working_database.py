@@ -25,13 +25,16 @@ def as_airbyte(scenario: Scenario, database: str = "airbyte") -> psycopg.Connect
     )
 
 
-def make_due(scenario: Scenario) -> None:
-    """Make the working database as old as a day."""
+OLD, FROM_THE_FUTURE = "2020-01-01 00:00:00+00", "2100-01-01 00:00:00+00"
+
+
+def make_due(scenario: Scenario, made_at: str = OLD) -> None:
+    """Make the working database older than a day, or made by a clock that was set back since."""
     comment = scenario.target.sql(
         "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'airbyte'"
     )[0][0]
     mark = json.loads(comment)
-    mark["airbyte_migration"]["made_at"] = "2020-01-01 00:00:00+00"
+    mark["airbyte_migration"]["made_at"] = made_at
     scenario.target.sql(f"COMMENT ON DATABASE airbyte IS '{json.dumps(mark)}'")
 
 
@@ -62,7 +65,8 @@ def test_mirror_is_closed_to_airbyte(scenario: Scenario) -> None:
         as_airbyte(scenario, "airbyte_mirror")
 
 
-def test_is_renewed_when_it_is_old(scenario: Scenario) -> None:
+@pytest.mark.parametrize("made_at", [OLD, FROM_THE_FUTURE])
+def test_is_renewed_when_it_is_old(scenario: Scenario, made_at: str) -> None:
     agent = scenario.converge()
     first = scenario.target.sql(OID)
     scenario.converge(agent)
@@ -71,7 +75,7 @@ def test_is_renewed_when_it_is_old(scenario: Scenario) -> None:
         "INSERT INTO workspace VALUES (gen_random_uuid(), 'new')", database="airbyte"
     )
     scenario.assert_equal()
-    make_due(scenario)
+    make_due(scenario, made_at)
     scenario.converge(agent)
     assert scenario.target.sql(OID) != first
     query = "SELECT count(*) FROM workspace WHERE name = 'new'"
