@@ -23,6 +23,7 @@ from db_migration.postgres import (
     value,
 )
 from db_migration.preflight.checklist import Check, Result, judged
+from db_migration.reporting.error_text import of_person
 from db_migration.snapshots import plan as snapshot_plan
 
 PROBE = "airbyte_migration_preflight"
@@ -70,7 +71,7 @@ def _tried(context: Context, right: Right) -> Check:
         found="tried: it works" if said is None else f"tried: {said}",
         needed="that it works",
         why=right.why,
-        way_out=MAKE_ROOM if said is not None and crowded(said) else right.way_out,
+        way_out=of_person(MAKE_ROOM) if said is not None and crowded(said) else right.way_out,
     )
 
 
@@ -134,7 +135,10 @@ def _make_role(context: Context, connection: Connection) -> None:
 
 
 def _act_as_owner(context: Context, connection: Connection) -> None:
+    """Use the owner's rights in both ways: as one's own (INHERIT), and in its name (SET)."""
     owner = sql.Identifier(context.feed.target.owner_role)
+    inherited = "ALTER DEFAULT PRIVILEGES FOR ROLE {0} GRANT SELECT ON TABLES TO {0}"
+    run(connection, sql.SQL(inherited).format(owner))
     run(connection, sql.SQL("SET LOCAL ROLE {}").format(owner))
 
 
@@ -236,7 +240,7 @@ RIGHTS = (
         "The feed's role may act as the owner of the copy",
         lambda context: context.control,
         _act_as_owner,
-        "tables are made in the name of Airbyte's role, which has to own them",
+        "tables are made in the name of Airbyte's role, which has to own them, and read without it",
         _SETUP,
     ),
     Right(
