@@ -183,6 +183,8 @@ def _transactions(facts: SourceFacts) -> Check:
         needed="none older than a minute, none prepared, none that holds a table for itself",
         why="a new slot waits for every transaction that runs, and a lock for the one that holds "
         "the table",
-        way_out="let them end, or end them: SELECT pg_terminate_backend(pid); a prepared one by "
+        way_out="GRANT pg_read_all_stats TO the source's owner, who sees no others without it"
+        if found is None
+        else "let them end, or end them: SELECT pg_terminate_backend(pid); a prepared one by "
         "COMMIT PREPARED or ROLLBACK PREPARED with its name, in its database",
     )

@@ -191,6 +191,26 @@ def test_a_prepared_transaction(scenario: Scenario) -> None:
     assert checked(scenario, "source.transactions").result is Result.PASS
 
 
+def test_an_owner_who_sees_no_sessions_of_others(scenario: Scenario) -> None:
+    scenario.owned_by("app", "CREATEROLE")
+    check = checked(scenario, "source.transactions")
+    assert check.result is Result.WARNING
+    assert "GRANT pg_read_all_stats TO" in check.way_out
+    scenario.source.sql("GRANT pg_read_all_stats TO app")
+    assert checked(scenario, "source.transactions").result is Result.PASS
+
+
+@pytest.mark.parametrize(
+    ("mode", "result"), [("logical", Result.FAIL), ("snapshot", Result.NOT_APPLICABLE)]
+)
+def test_snapshots_need_no_right_to_publish(scenario: Scenario, mode: str, result: Result) -> None:
+    scenario.owned_by("app", "CREATEROLE")
+    scenario.source.sql("ALTER DATABASE airbyte OWNER TO docker")
+    scenario.settings["feeds.0.mode"] = mode
+    assert checked(scenario, "source.owner").result is Result.PASS
+    assert checked(scenario, "source.may_publish").result is result
+
+
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_nobody_says_that_a_verb_is_tried_again_by_itself(scenario: Scenario, side: str) -> None:
     key = {"source": "feeds.0.source", "target": "control"}[side]
