@@ -30,11 +30,24 @@ def load(path: Path) -> Config:
     return config
 
 
+class _TwiceError(Exception):
+    """A key stands twice in one object."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that stands twice: the last would count, and nobody would say so."""
+    found = dict(pairs)
+    for key, _ in pairs if len(found) < len(pairs) else ():
+        if [name for name, _ in pairs].count(key) > 1:
+            raise _TwiceError(json.dumps(key))
+    return found
+
+
 def _read(path: Path) -> tuple[str, Any]:
     """Return the file's text and what it says as JSON."""
     try:
         text = path.read_text(encoding="utf-8")
-        raw = json.loads(text)
+        raw = json.loads(text, object_pairs_hook=_once)
         json.dumps(raw, ensure_ascii=False).encode()
     except OSError as error:
         raise ConfigError(str(path), [f"file must be readable: {error.strerror}"]) from None
@@ -50,6 +63,8 @@ def _read(path: Path) -> tuple[str, Any]:
         ) from None
     except RecursionError:
         raise ConfigError(str(path), ["file must be JSON that is not nested so deeply"]) from None
+    except _TwiceError as error:
+        raise ConfigError(str(path), [f"{error} must stand there once"]) from None
     except ValueError:
         raise ConfigError(str(path), ["file must be JSON without numbers that long"]) from None
     return text, raw

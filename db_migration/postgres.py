@@ -133,7 +133,8 @@ class Endpoint:
 
     def _shut(self, said: str) -> UnreachableError:
         """Say why nobody gets in; a password is mended elsewhere than a tunnel."""
-        way_out = "look at the server and at the tunnel to it; this is tried again by itself"
+        way_out = "mend what it says, or look at the server and at the tunnel to it; this is tried "
+        way_out += "again by itself"
         if crowded(said):
             way_out = MAKE_ROOM
         if REFUSED in said:

@@ -17,7 +17,14 @@ from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from db_migration import config_file, log
-from db_migration.errors import DeadlinePassedError, DifferenceFoundError, ExitCode, MigrationError
+from db_migration.config import Config, FeedConfig
+from db_migration.errors import (
+    BlockedError,
+    DeadlinePassedError,
+    DifferenceFoundError,
+    ExitCode,
+    MigrationError,
+)
 from db_migration.reporting import error_text
 from db_migration.verification import report
 
@@ -42,6 +49,17 @@ def finite(number: float | None) -> float | None:
         msg = "it must be a number of seconds"
         raise typer.BadParameter(msg)
     return number
+
+
+def feeds_of(loaded: Config) -> tuple[FeedConfig, ...]:
+    """Return the feeds of this host; where there is none, nothing done is not everything done."""
+    if not loaded.feeds:
+        raise BlockedError(
+            found="no feed is configured on this host",
+            needed="a host to which prod is copied, and its `feeds`",
+            way_out="type it there: `db-migration status` on each host says which feeds it has",
+        )
+    return loaded.feeds
 
 
 def only_one(**given: object) -> None:

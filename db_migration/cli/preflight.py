@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from db_migration import config_file
-from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, feeds_of, reported
 from db_migration.context import context_of
 from db_migration.errors import ExitCode
 from db_migration.preflight import preflight
@@ -16,12 +16,15 @@ from db_migration.verification import report
 def preflight_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> None:
     """Check, without changing anything, whether each feed can work and what a move endangers.
 
-    Exit code 0: every check passed. 5: warnings only. 3: a check failed. 2: the configuration can
-    not be used. Rights are tried in transactions that are rolled back.
+    Exit code 0: every check passed. 5: warnings only. 3: a check failed, or there is no feed on
+    this host. 2: the configuration can not be used. Rights are tried in transactions that are
+    rolled back.
     """
     with reported(as_json):
         loaded = config_file.load(config)
-        found = {feed.name: preflight.preflight(context_of(loaded, feed)) for feed in loaded.feeds}
+        found = {
+            feed.name: preflight.preflight(context_of(loaded, feed)) for feed in feeds_of(loaded)
+        }
         checks = [check for of_feed in found.values() for check in of_feed]
         if as_json:
             listed = [

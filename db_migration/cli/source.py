@@ -11,7 +11,7 @@ from rich.console import Console
 from db_migration import config_file
 from db_migration.agent.agent import Agent
 from db_migration.agent.plan import Step
-from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, reported, say_error
+from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, feeds_of, reported, say_error
 from db_migration.config import FeedConfig
 from db_migration.context import Context, context_of
 from db_migration.errors import BlockedError, MigrationError
@@ -30,7 +30,7 @@ def prepare_command(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> No
     """Make the source fit for a feed (also after a release): role, wal_level, publication."""
     with reported(as_json):
         loaded = config_file.load(config)
-        done = {feed.name: _prepare(context_of(loaded, feed)) for feed in loaded.feeds}
+        done = {feed.name: _prepare(context_of(loaded, feed)) for feed in feeds_of(loaded)}
         if as_json:
             report.print_json({"deployment": loaded.deployment, "prepared": done})
         for name, steps in done.items() if not as_json else ():
@@ -69,7 +69,7 @@ def release_command(
         found: list[dict[str, Any]] = []
         failed: list[MigrationError] = []
         gone: list[FeedConfig] = []
-        for feed in loaded.feeds:
+        for feed in feeds_of(loaded):
             context = context_of(loaded, feed)
             told: dict[str, Any] = {"name": feed.name, "traces": [], "left": [], "host": []}
             try:

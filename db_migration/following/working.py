@@ -92,7 +92,7 @@ def clone_mirror(context: Context) -> marks.WorkingMark:
         lsn = value(source, query, (context.feed.slot,))
 
     def made(connection: Connection) -> str:
-        at = str(value(connection, "SELECT now()::text"))
+        at = str(value(connection, "SELECT to_json(now()) #>> '{}'"))
         run(connection, create.format(sql.Identifier(name), sql.Identifier(mirror)))
         marks.write_unfinished(connection, name)
         revoke = sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC")

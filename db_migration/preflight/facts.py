@@ -86,7 +86,8 @@ class SourceFacts:
     sequences: list[str] | None = None
     ending_sequences: list[str] | None = None
     long_transactions: list[str] | None = None
-    prepared_transactions: int | None = None
+    prepared_transactions: list[str] | None = None
+    """Name and database of each."""
     max_wal_size: int | None = None
     other_slots: Mapping[str, int] | None = None
     """Bytes of WAL that each slot but ours keeps."""
@@ -112,7 +113,7 @@ class TargetFacts:
     comments: Mapping[str, str | None] = field(default_factory=dict)
     flush_ms: float | None = None
     elsewhere: list[str] | None = None
-    """Databases, other than the mirror, that hold a subscription of our name."""
+    """Subscriptions of our name in other databases than the mirror, with the database."""
 
 
 _TABLES = f"""
@@ -188,7 +189,8 @@ SOURCE: dict[str, str] = {
     "sequences": "SELECT array(SELECT schemaname || '.' || sequencename FROM pg_sequences)",
     "ending_sequences": f"SELECT array({_ENDING})",
     "long_transactions": _LONG,
-    "prepared_transactions": "SELECT count(*) FROM pg_prepared_xacts",
+    "prepared_transactions": "SELECT array(SELECT format('%%L in %%I', gid, database) "
+    "FROM pg_prepared_xacts)",
     "max_wal_size": "SELECT pg_size_bytes(current_setting('max_wal_size'))",
     "other_slots": catalog.OTHER_SLOTS,
 }
@@ -209,8 +211,9 @@ TARGET: dict[str, str] = {
     "WHERE datname = %(mirror)s",
     "comments": "SELECT jsonb_object_agg(datname, shobj_description(oid, 'pg_database')) "
     "FROM pg_database",
-    "elsewhere": "SELECT array(SELECT d.datname::text FROM pg_subscription s JOIN pg_database d "
-    "ON d.oid = s.subdbid WHERE s.subname = %(slot)s AND d.datname <> %(mirror)s)",
+    "elsewhere": "SELECT array(SELECT format('%%I in %%I', s.subname, d.datname) "
+    "FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE s.subname = %(slot)s "
+    "AND d.datname <> %(mirror)s)",
 }
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
+from psycopg import sql
+
 from db_migration.agent import observe_working
-from db_migration.config import PUBLICATION
+from db_migration.config import PUBLICATION, WorkingDatabaseConfig
 from db_migration.context import Context
 from db_migration.errors import UnreachableError
 from db_migration.following import marks, publication
-from db_migration.postgres import Connection, row, value
+from db_migration.postgres import Connection, row, run, value
 from db_migration.preflight.checklist import Check, Result, judged, named
 from db_migration.preflight.facts import TargetFacts
+
+HELD = "holds tables and has no mark of ours"
 
 
 def target(context: Context, facts: TargetFacts) -> Iterator[Check]:
@@ -23,7 +28,7 @@ def target(context: Context, facts: TargetFacts) -> Iterator[Check]:
         names += [f"{working.name}_next", f"{working.name}_old"]
     yield _copies(context, facts, names)
     if working is not None:
-        yield _working(context, facts, working.name)
+        yield _working(context, facts, working)
 
 
 def _copies(context: Context, facts: TargetFacts, names: list[str]) -> Check:
@@ -55,24 +60,48 @@ def _mirror(context: Context, facts: TargetFacts) -> Check:
     ours = marks.mirror_mark(facts.comments.get(name)) is not None
     try:
         empty = observe_working.is_empty(context.mirror)
-        found = "empty" if empty else "holds tables"
+        found = "empty" if empty else HELD
     except UnreachableError as error:
         empty, found = False, error.found
+    tried = name in facts.comments and found != HELD
+    refused = _may_not_replace(context, name) if tried else ""
     return Check(
         id="target.mirror",
         title="The mirror is empty, or ours",
-        result=judged(empty or ours),
-        found="ours" if ours else found,
-        needed="empty, or made by this script",
-        why="the mirror is replaced as a whole",
-        way_out="run `pulumi up`, which declares it, or name another database",
+        result=judged((empty or ours) and not refused),
+        found=("ours" if ours else found) + refused,
+        needed="empty, or made by this script, and owned by the feed's role",
+        why="the mirror is replaced as a whole: a new copy is renamed to take its place",
+        way_out=_owned(context, name)
+        if refused or name not in facts.comments
+        else "run `pulumi up`, which declares it, or name another database",
     )
 
 
-def _working(context: Context, facts: TargetFacts, name: str) -> Check:
+def _may_not_replace(context: Context, name: str) -> str:
+    """Try, and take back, what only a database's owner may, as is its renaming; "" if it works."""
+    try:
+        with context.control.connect() as connection, connection.transaction(force_rollback=True):
+            comment = sql.SQL("COMMENT ON DATABASE {} IS NULL").format(sql.Identifier(name))
+            run(connection, comment)
+    except psycopg.errors.InsufficientPrivilege as error:
+        return f", but not to be renamed by the feed's role: {error.diag.message_primary}"
+    return ""
+
+
+def _owned(context: Context, name: str) -> str:
+    role = context.control.login.user
+    return (
+        f"run `pulumi up`, which declares it; by hand: CREATE DATABASE {name} OWNER {role}, or, of "
+        f"one that is there, ALTER DATABASE {name} OWNER TO {role}; or name another database"
+    )
+
+
+def _working(context: Context, facts: TargetFacts, working: WorkingDatabaseConfig) -> Check:
+    name = working.name
     ours = marks.working_mark(facts.comments.get(name)) is not None
     empty = name not in facts.comments
-    found = "not there yet" if empty else "holds tables and has no mark of ours"
+    found = "not there yet" if empty else HELD
     if ours:
         found = "ours"
     elif not empty:
@@ -81,14 +110,19 @@ def _working(context: Context, facts: TargetFacts, name: str) -> Check:
             found = "empty" if empty else found
         except UnreachableError as error:
             found = error.found
+    tried = name in facts.comments and found != HELD
+    refused = _may_not_replace(context, name) if tried else ""
     return Check(
         id="target.working_database",
         title="The working database is empty, or ours",
-        result=judged(ours or empty, Result.WARNING),
-        found=found,
-        needed="empty, or made by this script",
+        result=judged((ours or empty) and not refused, Result.WARNING),
+        found=found + refused,
+        needed="empty, or made by this script, and owned by a role that the feed's is a member of",
         why="a working database with anybody else's tables is never replaced",
-        way_out="empty it, or name another `working_database`",
+        way_out=f"ALTER DATABASE {name} OWNER TO {working.owner_role}; grant the feed's role that "
+        "one as in db_migration/target_setup.sql"
+        if refused
+        else "empty it, or name another `working_database`",
     )
 
 
@@ -99,6 +133,8 @@ def source(context: Context, connection: Connection) -> Iterator[Check]:
     exists = value(connection, "SELECT true FROM pg_roles WHERE rolname = %s", (role,))
     own = context.reader.login == context.owner.login
     faults = publication.faults(connection)
+    drop = f"DROP PUBLICATION {PUBLICATION}, or ALTER PUBLICATION ... RENAME TO another name"
+    ways = [drop] if faults else []
     strange = list(faults or ())
     slot = row(
         connection,
@@ -107,10 +143,16 @@ def source(context: Context, connection: Connection) -> Iterator[Check]:
     )
     if slot is not None and slot != (context.feed.source.database, "pgoutput"):
         strange.append(f"slot `{context.feed.slot}` is of database {slot[0]}, plugin {slot[1]}")
+        ways.append(
+            f"SELECT pg_drop_replication_slot('{context.feed.slot}'), if nobody reads it, or give "
+            "the feed's target another name, which names the slot"
+        )
     before = bool(exists) and not noted and not own
     there = ["the role was there before: `release` keeps it"] if before else []
+    ways += ["name another role as `source.reader`, or leave it"] if before else []
     if not noted and not own and faults is not None:
         there.append(f"publication `{PUBLICATION}` was there before: `release` drops it")
+        ways += [drop] if not faults else []
     yield Check(
         id="source.names",
         title="The feed's names on the source are free, or ours",
@@ -120,5 +162,5 @@ def source(context: Context, connection: Connection) -> Iterator[Check]:
         "or made by this script",
         why="what somebody else uses under our name would be changed, and what a publication "
         "leaves out never arrives",
-        way_out="rename or drop these, or give the feed's target another name",
+        way_out="; ".join(ways) or "nothing to do",
     )

@@ -173,5 +173,5 @@ def checks(facts: SourceFacts, mode: Mode) -> Iterator[Check]:
         found=UNKNOWN if number is None else str(number),
         needed="none",
         why="logical replication does not carry them; Airbyte has none",
-        way_out="remove the large objects from Airbyte's database",
+        way_out="remove them: SELECT lo_unlink(oid) FROM pg_largeobject_metadata, in that database",
     )

@@ -30,6 +30,7 @@ from db_migration.preflight import travel as preflight_travel
 from db_migration.preflight import trial as preflight_try
 from db_migration.preflight.checklist import Check, Result
 from db_migration.preflight.facts import LONG_TRANSACTION_SECONDS, Locale, SourceFacts, TargetFacts
+from db_migration.reporting.error_text import of_person
 from db_migration.seeding import dump
 from db_migration.sides import epoch, hosts
 from db_migration.snapshots import plan as snapshot_plan
@@ -96,7 +97,7 @@ def _ask(
             said = f"PostgreSQL {connection.info.parameter_status('server_version')}"
             facts = read(connection)
     except MigrationError as error:
-        said, result, way_out = error.found, Result.FAIL, error.way_out
+        said, result, way_out = error.found, Result.FAIL, of_person(error.way_out)
     except psycopg.Error as error:
         said, result = error.diag.message_primary or type(error).__name__, Result.FAIL
         way_out = "mend what the message says"

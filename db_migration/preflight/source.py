@@ -35,7 +35,7 @@ def checks(facts: SourceFacts, permitted: Allowed) -> Iterator[Check]:
     """Judge the source."""
     yield _version(facts)
     yield _primary(facts)
-    yield _mode(permitted)
+    yield _mode(facts, permitted)
     yield _wal_level(facts, permitted)
     yield _free("slots", "max_replication_slots", facts, permitted)
     yield _free("senders", "max_wal_senders", facts, permitted)
@@ -51,7 +51,12 @@ def checks(facts: SourceFacts, permitted: Allowed) -> Iterator[Check]:
     yield _transactions(facts)
 
 
-def _mode(permitted: Allowed) -> Check:
+SET_LEVEL = "ALTER SYSTEM SET wal_level = 'logical' on the source and restart it"
+
+
+def _mode(facts: SourceFacts, permitted: Allowed) -> Check:
+    to_logical = "" if facts.wal_level == "logical" else f"{SET_LEVEL}, or allow one restart: "
+    to_logical += "`allow_source_restart: true` with `source.host_control`; " if to_logical else ""
     snapshot = permitted.mode is Mode.SNAPSHOT
     return Check(
         id="feed.mode",
@@ -63,7 +68,7 @@ def _mode(permitted: Allowed) -> Check:
         "host dies, what was written since the last one is lost"
         if snapshot
         else "every change follows as it is committed",
-        way_out="allow one restart: `allow_source_restart: true` with `source.host_control`"
+        way_out=f"{to_logical}`mode: auto`, where another is configured"
         if snapshot
         else "nothing to do",
     )
@@ -96,7 +101,7 @@ def _primary(facts: SourceFacts) -> Check:
 def _wal_level(facts: SourceFacts, permitted: Allowed) -> Check:
     logical = facts.wal_level == "logical"
     result, more = judged(logical), ""
-    way_out = "set `allow_source_restart: true` and `source.host_control`"
+    way_out = f"{SET_LEVEL}, or set `allow_source_restart: true` and `source.host_control`"
     if permitted.mode is Mode.SNAPSHOT:
         result, more = Result.NOT_APPLICABLE, "; snapshot mode reads no log"
     elif not logical and permitted.restart and not facts.wal_level_fixed:
@@ -161,21 +166,25 @@ def _sequences(facts: SourceFacts) -> Check:
         needed="none near its end",
         why="the mirror's sequences stand a margin ahead of prod's, so that a failover never "
         "gives a number twice",
-        way_out="ALTER SEQUENCE ... AS bigint on the source, or lower `sequence_margin`",
+        way_out="ALTER SEQUENCE ... AS bigint on the source, with ALTER TABLE ... ALTER COLUMN ... "
+        "TYPE bigint of the column that it fills; or lower `sequence_margin`",
     )
 
 
 def _transactions(facts: SourceFacts) -> Check:
     found: Any = facts.long_transactions
-    prepared = facts.prepared_transactions or 0
-    ok = None if found is None else not found and not prepared
+    prepared = facts.prepared_transactions
+    ok = None if found is None or prepared is None else not found and not prepared
     return Check(
         id="source.transactions",
         title="No long transaction on the source",
         result=judged(ok, Result.WARNING),
-        found=f"{named(found)}; prepared: {prepared}",
+        found=f"{named(found)}; prepared: {named(prepared)}",
         needed="none older than a minute, none prepared, none that holds a table for itself",
         why="a new slot waits for every transaction that runs, and a lock for the one that holds "
         "the table",
-        way_out="let them end, or end them: SELECT pg_terminate_backend(pid)",
+        way_out="GRANT pg_read_all_stats TO the source's owner, who sees no others without it"
+        if found is None
+        else "let them end, or end them: SELECT pg_terminate_backend(pid); a prepared one by "
+        "COMMIT PREPARED or ROLLBACK PREPARED with its name, in its database",
     )

@@ -136,8 +136,8 @@ def _elsewhere(target: TargetFacts) -> Check:
         found=named(found),
         needed="no other database with a subscription of this name",
         why="it would take the slot's changes away from the mirror",
-        way_out="drop that subscription: ALTER SUBSCRIPTION ... DISABLE, SET (slot_name = NONE), "
-        "DROP SUBSCRIPTION",
+        way_out="in that database: ALTER SUBSCRIPTION ... DISABLE; ALTER SUBSCRIPTION ... SET "
+        "(slot_name = NONE); DROP SUBSCRIPTION ...",
     )
 
 
@@ -175,7 +175,8 @@ def _encoding(source: Locale, target: Locale | None) -> Check:
         found=f"source {source.encoding}, mirror {target.encoding if target else UNKNOWN}",
         needed=f"{COPY_ENCODING} on both: every copy is made in it",
         why="text that can not be converted stops the feed",
-        way_out=f"make the mirror again: `CREATE DATABASE ... ENCODING '{COPY_ENCODING}'`"
+        way_out="make the mirror again: DROP DATABASE ..., then CREATE DATABASE ... OWNER the "
+        f"feed's role TEMPLATE template0 ENCODING '{COPY_ENCODING}'"
         if source.encoding == COPY_ENCODING
         else f"move Airbyte into a database of {COPY_ENCODING} on the source first (pg_dump, "
         "restore); a mirror in another encoding does not help",

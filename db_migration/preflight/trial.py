@@ -23,15 +23,16 @@ from db_migration.postgres import (
     value,
 )
 from db_migration.preflight.checklist import Check, Result, judged
+from db_migration.reporting.error_text import of_person
 from db_migration.snapshots import plan as snapshot_plan
 
 PROBE = "airbyte_migration_preflight"
 """Name of what is made only to be rolled back."""
 OWNS = """
-SELECT rolsuper OR (has_database_privilege(current_database(), 'CREATE') AND NOT EXISTS (
+SELECT rolsuper OR NOT EXISTS (
     SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-      AND NOT pg_has_role(c.relowner, 'USAGE')))
+      AND NOT pg_has_role(c.relowner, 'USAGE'))
 FROM pg_roles WHERE rolname = current_user
 """
 Try = Callable[[Context, Connection], None]
@@ -47,6 +48,8 @@ class Right:
     attempt: Try
     why: str
     way_out: str
+    follows: bool = False
+    """Whether it is of use only to who follows the log."""
 
 
 def checks(context: Context, mode: Mode) -> Iterator[Check]:
@@ -54,9 +57,10 @@ def checks(context: Context, mode: Mode) -> Iterator[Check]:
     with context.owner.connect() as connection:
         has_reader = marks.read_role(connection, context.reader.login.user) is not None
         has_reader = has_reader or context.reader.login == context.owner.login
-    for right in RIGHTS:
-        yield _tried(context, right)
     follows = mode is not Mode.SNAPSHOT
+    for right in RIGHTS:
+        needed = follows or not right.follows
+        yield _tried(context, right) if needed else _not_yet(right, follows)
     for right in WITH_READER:
         yield _tried(context, right) if has_reader and follows else _not_yet(right, follows)
 
@@ -70,7 +74,7 @@ def _tried(context: Context, right: Right) -> Check:
         found="tried: it works" if said is None else f"tried: {said}",
         needed="that it works",
         why=right.why,
-        way_out=MAKE_ROOM if said is not None and crowded(said) else right.way_out,
+        way_out=of_person(MAKE_ROOM) if said is not None and crowded(said) else right.way_out,
     )
 
 
@@ -81,9 +85,9 @@ def _not_yet(right: Right, follows: bool) -> Check:
         title=right.title,
         result=Result.NOT_APPLICABLE,
         found=f"not tried: {found}",
-        needed="the role, which `prepare` makes",
+        needed="the role, which `prepare` makes" if follows else "nothing",
         why=right.why,
-        way_out="nothing to do; look again once the feed is prepared",
+        way_out="nothing to do" + ("; look again once the feed is prepared" if follows else ""),
     )
 
 
@@ -134,7 +138,10 @@ def _make_role(context: Context, connection: Connection) -> None:
 
 
 def _act_as_owner(context: Context, connection: Connection) -> None:
+    """Use the owner's rights in both ways: as one's own (INHERIT), and in its name (SET)."""
     owner = sql.Identifier(context.feed.target.owner_role)
+    inherited = "ALTER DEFAULT PRIVILEGES FOR ROLE {0} GRANT SELECT ON TABLES TO {0}"
+    run(connection, sql.SQL(inherited).format(owner))
     run(connection, sql.SQL("SET LOCAL ROLE {}").format(owner))
 
 
@@ -193,10 +200,10 @@ _OWNER = (
 RIGHTS = (
     Right(
         "source.owner",
-        "The source's owner may publish all that is there",
+        "The source's owner owns all that is there",
         lambda context: context.owner,
         _own,
-        "only the owner can publish a table and give it an identity",
+        "only the owner can let the feed's role read a table, publish it and give it an identity",
         _OWNER,
     ),
     Right(
@@ -214,6 +221,7 @@ RIGHTS = (
         _publish,
         "it names the tables whose changes are sent",
         _OWNER,
+        follows=True,
     ),
     Right(
         "source.may_make_role",
@@ -236,7 +244,7 @@ RIGHTS = (
         "The feed's role may act as the owner of the copy",
         lambda context: context.control,
         _act_as_owner,
-        "tables are made in the name of Airbyte's role, which has to own them",
+        "tables are made in the name of Airbyte's role, which has to own them, and read without it",
         _SETUP,
     ),
     Right(

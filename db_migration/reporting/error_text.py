@@ -49,9 +49,13 @@ A); the longest that fits counts.
 def of_verb(error: Exception) -> dict[str, str]:
     """Return an error in its three parts, as a verb says it that ends with it."""
     said = error_dict(error)
-    look = "look at the server; " if said["way_out"].startswith(BY_ITSELF) else ""
-    way_out = said["way_out"].replace(f"{BY_ITSELF}{LOG}", f"{look}{AGAIN}")
-    return {**said, "way_out": way_out.replace(BY_ITSELF, AGAIN)}
+    return {**said, "way_out": of_person(said["way_out"])}
+
+
+def of_person(way_out: str) -> str:
+    """Return a way out for somebody who has typed a verb, and must type it again."""
+    look = "look at the server; " if way_out.startswith(BY_ITSELF) else ""
+    return way_out.replace(f"{BY_ITSELF}{LOG}", f"{look}{AGAIN}").replace(BY_ITSELF, AGAIN)
 
 
 def error_dict(error: Exception) -> dict[str, str]:

@@ -114,7 +114,9 @@ def unknown(name: str, error: MigrationError | None) -> dict[str, Any]:
         "sequences_ahead": False,
         "age_seconds": None,
         "silent": False,
-        "next": "the agent has not reported yet: start it with `db-migration run`",
+        "next": "what the agent has said can not be read, see `error`"
+        if error
+        else "the agent has not reported yet: start it with `db-migration run`",
         "error": error.as_dict() if error else None,
     }
 

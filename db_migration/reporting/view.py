@@ -48,9 +48,12 @@ def _lines(feed: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "slot keeps", _slot(feed["slot"])
     elif feed["state"] == "broken" and not feed.get("source_seen", True):
         yield "slot keeps", "not known: the source was not seen"
-    yield "verified", _verified(feed.get("verified"))
+    # What the agent has said can not be read: it may have verified a minute ago.
+    unread = feed["state"] == "broken" and feed.get("age_seconds", 0) is None
+    nothing = "not known" if unread else "not yet"
+    yield "verified", _verified(feed.get("verified"), nothing)
     working = feed.get("working_database")
-    yield "working database", f"{working['age_seconds']:.0f} s old" if working else "not yet"
+    yield "working database", f"{working['age_seconds']:.0f} s old" if working else nothing
     yield "next", str(feed.get("next", ""))
     if error := feed.get("error"):
         yield "error", error["found"]
@@ -89,9 +92,9 @@ def _slot(slot: dict[str, Any]) -> str:
     return "LOST" if slot["lost"] else kept
 
 
-def _verified(found: dict[str, Any] | None) -> str:
+def _verified(found: dict[str, Any] | None, nothing: str) -> str:
     if not found:
-        return "not yet"
+        return nothing
     how = "equal" if found["equal"] else "DIFFERS"
     return f"{how}: {found['tables']} tables, {found['rows']} rows, {found['at']}"
 

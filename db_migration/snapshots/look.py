@@ -53,10 +53,13 @@ def in_words(found: dict[str, Any]) -> str:
 
 def aged(state: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Return a state that was kept so many seconds ago as it is by now."""
-    found = state.get("snapshot")
-    if not found or found["age_seconds"] is None:
-        return state
-    return {**state, "snapshot": {**found, "age_seconds": found["age_seconds"] + seconds}}
+    copies = {key: found for key in ("snapshot", "working_database") if (found := state.get(key))}
+    older = {
+        key: {**found, "age_seconds": found["age_seconds"] + seconds}
+        for key, found in copies.items()
+        if found.get("age_seconds") is not None
+    }
+    return {**state, **older}
 
 
 def _ask(connection: Connection, query: str, **args: object) -> Any:  # noqa: ANN401

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -14,14 +15,19 @@ from db_migration.preflight.checklist import Check, Result, counted
 
 def print_json(data: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """Print one JSON document."""
-    sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+    sys.stdout.write(json.dumps(data, indent=2, default=_plain) + "\n")
     sys.stdout.flush()
 
 
 def print_json_line(data: Any) -> None:  # noqa: ANN401
     """Print one JSON document in one line."""
-    sys.stdout.write(json.dumps(data, default=str) + "\n")
+    sys.stdout.write(json.dumps(data, default=_plain) + "\n")
     sys.stdout.flush()
+
+
+def _plain(value: object) -> str:
+    """Write what JSON has no form for; a time as ISO 8601, which every reader of times takes."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def print_table(title: str, columns: list[str], lines: list[list[str]]) -> None:

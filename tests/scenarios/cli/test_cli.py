@@ -19,6 +19,7 @@ from tests.support.fix_postgres import free_port, wait_for
 from tests.support.scenario import FEED, PASSWORDS, ROOT, Scenario
 from tests.support.signals import terminate_by_another_thread
 
+ISO_8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
 WITH_READER = ("source.replication", "source.path", "source.password")
 
 
@@ -106,6 +107,9 @@ def test_metrics_probes_and_audit_trail(scenario: Scenario) -> None:
     assert seed["evidence"]["source"]["publication"] is True
     assert seed["evidence"]["target"]["subscription"] is None
     assert "there is no copy" in seed["detail"]
+    (feed,) = json.loads(scenario.cli("status", "--json").stdout)["feeds"]
+    times = (seed["at"], feed["verified"]["at"], feed["working_database"]["made_at"])
+    assert [time for time in times if not ISO_8601.fullmatch(time)] == []
 
 
 def listens(port: int) -> bool:
@@ -155,6 +159,17 @@ def test_nothing_is_waited_for_in_what_a_dead_agent_said(scenario: Scenario) -> 
     assert feed["error"]["found"].startswith("the agent has said nothing for")
     scenario.converge()
     assert scenario.cli("status", *goals).returncode == 0
+
+
+def test_what_can_not_be_read_is_not_called_missing(scenario: Scenario) -> None:
+    scenario.converge()
+    scenario.settings["control.port"] = 1
+    (feed,) = json.loads(scenario.cli("status", "--json").stdout)["feeds"]
+    assert feed["state"] == "broken"
+    assert feed["next"] == "what the agent has said can not be read, see `error`"
+    text = scenario.cli("status").stdout
+    assert "not yet" not in text
+    assert "has not reported" not in text
 
 
 def test_nothing_can_be_reached(scenario: Scenario) -> None:

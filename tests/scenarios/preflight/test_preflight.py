@@ -196,7 +196,7 @@ def test_a_table_that_is_held_hides_nothing_else(
     assert set(found) == whole
     assert found["source.reachable"].result is Result.PASS
     assert found["source.transactions"].result is Result.WARNING
-    assert found["source.transactions"].found.endswith("s, holds public.connection; prepared: 0")
+    assert found["source.transactions"].found.endswith("s, holds public.connection; prepared: none")
     assert found["source.identities"].result is Result.WARNING
     assert "not readable from here: a table may be locked" in found["source.identities"].found
     (error,) = sight.unreachable

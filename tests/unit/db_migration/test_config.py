@@ -143,6 +143,8 @@ def test_password_in_the_wrong_place_is_not_repeated(tmp_path: Path, good: dict[
         ("[" * 100_000, "not nested so deeply"),
         ('{"deployment": "\\ud800"}', "half a character"),
         ('{"\\udfff": 1}', "half a character"),
+        ('{"deployment": "one", "deployment": "two"}', '"deployment" must stand there once'),
+        ('{"control": {"\\udfff": 1, "\\udfff": 2}}', '"\\udfff" must stand there once'),
     ],
 )
 def test_what_is_no_configuration(tmp_path: Path, text: str | bytes, expected: str) -> None:

@@ -60,7 +60,7 @@ SOURCE = SourceFacts(
     sequences=["public.jobs_id_seq"],
     ending_sequences=EMPTY,
     long_transactions=EMPTY,
-    prepared_transactions=0,
+    prepared_transactions=EMPTY,
     max_wal_size=GIB,
     other_slots={},
 )
@@ -142,7 +142,7 @@ def test_nothing_is_amiss_with_what_is_as_it_should_be() -> None:
         ({"large_objects": 1}, "source.large_objects", Result.FAIL),
         ({"ending_sequences": ["public.s"]}, "source.sequences", Result.WARNING),
         ({"long_transactions": ["pid 1"]}, "source.transactions", Result.WARNING),
-        ({"prepared_transactions": 1}, "source.transactions", Result.WARNING),
+        ({"prepared_transactions": ["'gid' in airbyte"]}, "source.transactions", Result.WARNING),
     ],
 )
 def test_source(change: dict[str, Any], name: str, result: Result) -> None:

@@ -149,10 +149,11 @@ def test_a_dead_agents_last_words_hold_no_longer(
     age: float, at_a_step: bool, state: str, missing: list[str]
 ) -> None:
     said = {**status.unknown("a", None), "state": "following", "lag": {"seconds": 0.004}}
-    said.update(verified={"equal": True}, working_database={})
+    said.update(verified={"equal": True}, working_database={"age_seconds": 5.0})
     journal = MagicMock(state=lambda: (said, age), is_held=lambda: at_a_step)
     feed = status.last(journal, "a", poll_seconds=2)
     assert (feed["state"], feed["age_seconds"]) == (state, age)
+    assert feed["working_database"]["age_seconds"] == 5.0 + age
     assert status.reached([feed], list(status.GOALS)) == missing
     if missing:
         assert feed["lag"] is None

@@ -49,8 +49,12 @@ OF_NO_USE = {
     ("cutover", "--abort"): 3,
     ("cutover", "--dry-run"): 3,
     ("verify",): 3,
+    ("preflight",): 3,
+    ("prepare",): 3,
+    ("release",): 3,
+    ("release", "--dry-run"): 3,
 }
-"""What has no use where no servers are configured, and with which exit code it says so."""
+"""What has no use without servers and feeds, and with which exit code it says so."""
 
 
 @pytest.fixture
