@@ -20,7 +20,7 @@ import structlog
 from db_migration.config import Config, ServerConfig
 from db_migration.context import over_ssh
 from db_migration.errors import BlockedError, MigrationError
-from db_migration.failover import outwait, steps
+from db_migration.failover import outwait, proof, steps
 from db_migration.failover import plan as failover_plan
 from db_migration.failover.look import JOURNAL, UNFINISHED, InstanceHost, look
 from db_migration.failover.plan import Kind, Plan
@@ -151,6 +151,7 @@ class Failover:
         return [
             *found,
             Step("catch up", f"wait until {to} has applied everything", steps.catch_up),
+            Step("verify", f"compare {plan.now.database} with its copy on {to}", proof.prove_equal),
             Step("promote", f"make the mirror of {to} its live database", steps.promote),
         ]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from db_migration import catalog
 from db_migration.airbytes.api import AirbyteApi
 from db_migration.config import Config, InstanceConfig, ServerConfig, slot_name
 from db_migration.cutover import plan as cutover_plan
@@ -138,6 +139,7 @@ def _mirror(
         source=source,
         lsn=value(connection, query, (name,)) or "",
         lag=_lag(state),
+        follows=catalog.follows(connection, name),
     )
 
 

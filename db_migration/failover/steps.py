@@ -199,7 +199,7 @@ def drain(task: Task) -> None:
 def catch_up(task: Task) -> None:
     """Wait until the mirror has confirmed all that the live database holds; nobody writes there.
 
-    A mirror without its subscription was let go of by an earlier life, which had waited.
+    A mirror without its subscription may be what an earlier life has let go of: the proof tells.
     """
     live = task.config.server(task.plan.now.database)
     if live is None:

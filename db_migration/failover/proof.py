@@ -1,0 +1,55 @@
+"""The proof of a failback: the copy at home holds what the live database does, row by row.
+
+Nobody writes meanwhile, so that nothing is in flight. That a mirror is in place, and has no
+subscription, proves nothing: its agent leaves one that it has given up where it is, until the next
+copy replaces it; and a table that came while the agent was away is in no mirror.
+"""
+
+from __future__ import annotations
+
+from db_migration.config import FeedConfig, ServerConfig
+from db_migration.context import Context
+from db_migration.errors import BlockedError, DifferenceFoundError
+from db_migration.failover.steps import Task
+from db_migration.journal import Journal
+from db_migration.sides import promotion, servers
+from db_migration.verification import verify
+
+
+def prove_equal(task: Task) -> None:
+    """Compare every row; of a promotion that was begun, what was promoted, which nobody entered.
+
+    Raises DifferenceFoundError. What an earlier life has closed is opened for it.
+    """
+    home, live = task.server, task.config.server(task.plan.now.database)
+    if live is None:
+        raise AssertionError(task.plan)
+    begun = promotion.promoted(home, task.plan.then.epoch)
+    database = home.database if begun else home.mirror
+    with servers.control(home).connect() as connection:
+        promotion.allow(connection, [database], on=True)
+    feed = _feed(live, home, database)
+    try:
+        found = verify.verify(Context(task.config, feed))
+    except BlockedError as error:
+        raise _different(task, error.found) from error
+    if not begun:
+        Journal(servers.control(home), feed.name).save_verification(found.as_dict())
+    if found.differences:
+        raise _different(task, "; ".join(found.differences[:3]))
+
+
+def _feed(live: ServerConfig, home: ServerConfig, database: str) -> FeedConfig:
+    target = servers.as_target(home).model_copy(update={"database": database})
+    name = f"{live.name}-to-{home.name}"
+    return FeedConfig(name=name, source=servers.as_source(live), target=target)
+
+
+def _different(task: Task, found: str) -> DifferenceFoundError:
+    was = task.plan.now
+    return DifferenceFoundError(
+        found=f"the copy on {task.server.name} is not equal to {was.database}: {found}",
+        needed="a copy to which nothing is missing",
+        way_out=f"`db-migration failover` starts {was.airbyte} on {was.database} again; "
+        "`db-migration rebuild` makes a copy anew that is known to differ; then the same again",
+    )
