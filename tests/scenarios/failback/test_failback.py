@@ -103,9 +103,13 @@ def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
 
 
 def test_killed_and_taken_back(v2: CrashWorld, killer: Life) -> None:
-    """Who does not want to go on has `failover` start what was stopped."""
+    """Who does not want to go on has `failover` start what was stopped.
+
+    All are stopped at once, and the standby may be the first: only when all are is it sure that the
+    active one is among them.
+    """
     away(v2)
-    killer("failback", Effect.FENCE_AIRBYTE, "after")
+    killer("failback", Effect.ADMIT, "before")
     assert v2.observe().plan.kind is Kind.START
     v2.failover()
     there = v2.observe().plan.now
