@@ -124,6 +124,12 @@ def ask(
     return answers
 
 
+def answering(config: Config, *, patient: bool = False) -> tuple[ServerConfig, ...]:
+    """Return the servers that answer now."""
+    found = ask(config.servers, lambda _, connection: True, patient=patient)
+    return tuple(server for server in config.servers if server.name in found)
+
+
 def _ask_once(
     servers: tuple[ServerConfig, ...], question: Callable[[ServerConfig, Connection], T]
 ) -> dict[str, T]:

@@ -7,7 +7,9 @@ import threading
 import pytest
 
 from db_migration.effects import Effect
+from db_migration.errors import BlockedError
 from db_migration.failover.plan import Kind
+from db_migration.rebuild import rebuild as rebuild_verb
 from db_migration.sides.epoch import Epoch
 from db_migration.sides.watch import watch
 from tests.support.crash_world import CrashWorld
@@ -125,6 +127,24 @@ def test_silent_hosts_are_named_and_waited_for(v2: CrashWorld) -> None:
     report = v2.rebuild()
     assert any("host prod" in silent for silent in report.waiting_for)
     assert v2.observe().plan.kind is Kind.NOTHING
+
+
+def test_a_failover_while_it_waits_ends_it(v2: CrashWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the standby was to be let in is prod by now, even one whose connections all rest."""
+    v2.kill("prod")
+    v2.failover("prod")
+    v2.bring_back("prod")
+    v2.intermediary.sql("UPDATE connection SET status = 'inactive'", database="airbyte")
+    v2.until_caught_up()
+
+    def meanwhile(*_: object) -> None:
+        v2.kill(INTERMEDIARY)
+        v2.failover()
+
+    monkeypatch.setattr(rebuild_verb._Rebuild, "_wait", meanwhile)
+    with pytest.raises(BlockedError, match="epoch 3 was recorded meanwhile"):
+        v2.rebuild()
+    v2.assert_lives(v2.keeper, Epoch(3, KEEPER, REPLICA, "failover"))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
