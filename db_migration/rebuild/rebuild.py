@@ -81,7 +81,16 @@ def fence_returned(config: Config, now: Epoch, instance_host: InstanceHost = ove
             lock_all(held, servers.answering(config), now)
         for work in works:
             work.act()
+            _note(config, now, work.what)
     return [work.what for work in works]
+
+
+def _note(config: Config, now: Epoch, what: str) -> None:
+    live = config.server(now.database)
+    if live is not None:
+        journal = Journal(servers.control(live), JOURNAL)
+        journal.open()
+        journal.event(JOURNAL, "done", what)
 
 
 class _Rebuild:
@@ -126,15 +135,8 @@ class _Rebuild:
             log.info("rebuild", what=work.what, dry_run=self._dry_run)
             if not self._dry_run:
                 work.act()
-                self._note(work.what)
+                _note(self._config, self._now, work.what)
             self._report.done.append(work.what)
-
-    def _note(self, what: str) -> None:
-        live = self._config.server(self._now.database)
-        if live is not None:
-            journal = Journal(servers.control(live), JOURNAL)
-            journal.open()
-            journal.event(JOURNAL, "done", what)
 
     def _wait(self, server: ServerConfig, goals: list[str]) -> None:
         """Wait until the feed into this server has come as far as it gets."""

@@ -91,10 +91,18 @@ def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
     away(v2)
     v2.stop_agents()
     for effect in (
+        Effect.SAVE_INTENT,
+        Effect.WRITE_JOURNAL,
         Effect.FENCE_AIRBYTE,
         Effect.ADMIT,
+        Effect.LET_GO,
+        Effect.SET_SEQUENCES,
+        Effect.CLOSE_DATABASES,
+        Effect.RENAME_DATABASES,
+        Effect.MAKE_MIRROR,
         Effect.OPEN_PROMOTED,
         Effect.ADVANCE_EPOCH,
+        Effect.SET_STOPPED,
         Effect.ACTIVATE_AIRBYTE,
     ):
         killer("failback", effect, when)
