@@ -11,6 +11,7 @@ from db_migration.config import FeedConfig, ServerConfig
 from db_migration.context import Context
 from db_migration.errors import BlockedError, DifferenceFoundError
 from db_migration.failover.steps import Task
+from db_migration.following import sequences
 from db_migration.journal import Journal
 from db_migration.sides import promotion, servers
 from db_migration.verification import verify
@@ -19,7 +20,8 @@ from db_migration.verification import verify
 def prove_equal(task: Task) -> None:
     """Compare every row; of a promotion that was begun, what was promoted, which nobody entered.
 
-    Raises DifferenceFoundError. What an earlier life has closed is opened for it.
+    Raises DifferenceFoundError. What an earlier life has closed is opened for it, and sequences are
+    moved, which are in no stream of changes: its agent may have been away.
     """
     home, live = task.server, task.config.server(task.plan.now.database)
     if live is None:
@@ -29,8 +31,10 @@ def prove_equal(task: Task) -> None:
     with servers.control(home).connect() as connection:
         promotion.allow(connection, [database], on=True)
     feed = _feed(live, home, database)
+    context = Context(task.config, feed)
+    sequences.advance(context, context.mirror)
     try:
-        found = verify.verify(Context(task.config, feed))
+        found = verify.verify(context)
     except BlockedError as error:
         raise _different(task, error.found) from error
     if not begun:
