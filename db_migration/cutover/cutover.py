@@ -19,6 +19,7 @@ from db_migration.cutover.plan import Seen, remaining
 from db_migration.cutover.sides import Means, Sides, sides
 from db_migration.cutover.steps import REASON, ROLL_BACK
 from db_migration.errors import BlockedError
+from db_migration.failover.failover import lock_all
 from db_migration.following import marks
 from db_migration.postgres import value
 from db_migration.sides import epoch, hosts, servers
@@ -51,10 +52,11 @@ def run(config: Config, mode: Mode, means: Means) -> dict[str, Any]:
         now, number, _ = _known(both)
         return _already(both, now, number) or _only_look(both, now, number)
     both.journal.open()
-    with both.journal.alone() as alone:
-        if not alone:
+    with ExitStack() as held:
+        if not held.enter_context(both.journal.alone()):
             raise _not_alone()
         now, number, aborting = _known(both)
+        lock_all(held, servers.answering(config, patient=True), now)
         if number is not None and now.epoch >= number and now.reason not in {REASON, ROLL_BACK}:
             return _overtaken(both, now, number)
         if found := _already(both, now, number):

@@ -7,14 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from db_migration.airbytes.api import cancel_job
-from db_migration.config import (
-    Config,
-    ControlConfig,
-    FeedConfig,
-    InstanceConfig,
-    ServerConfig,
-    TargetConfig,
-)
+from db_migration.config import Config, FeedConfig, InstanceConfig, ServerConfig
 from db_migration.context import Context
 from db_migration.errors import BlockedError
 from db_migration.journal import Journal
@@ -111,9 +104,11 @@ def sides(config: Config, means: Means) -> Sides:
     feed = _feed(config, config.initial.database, keeper)
     own = Context(config, feed)
     there = Context(
-        config.model_copy(update={"control": _control(target)}),
+        config.model_copy(update={"control": servers.as_control(target)}),
         FeedConfig(
-            name=f"{feed.source.name}-to-{target.name}", source=feed.source, target=_target(target)
+            name=f"{feed.source.name}-to-{target.name}",
+            source=feed.source,
+            target=servers.as_target(target),
         ),
     )
     after = Context(config, _feed(config, target.name, keeper))
@@ -134,28 +129,6 @@ def _missing(what: str) -> BlockedError:
         needed="the configuration of v2 on core-worker-01",
         way_out="run this in core-worker-01's `db-migration` container, after `pulumi up` of v2",
     )
-
-
-def _control(server: ServerConfig) -> ControlConfig:
-    return ControlConfig(
-        **_login(server), **_address(server), database=server.control_database,
-        sslmode=server.sslmode,
-    )  # fmt: skip
-
-
-def _target(server: ServerConfig) -> TargetConfig:
-    return TargetConfig(
-        **_login(server), **_address(server), name=server.name, database=server.mirror,
-        sslmode=server.sslmode, owner_role=server.owner_role,
-    )  # fmt: skip
-
-
-def _login(server: ServerConfig) -> dict[str, Any]:
-    return {"user": server.user, "password_file": server.password_file}
-
-
-def _address(server: ServerConfig) -> dict[str, Any]:
-    return {"host": server.host, "port": server.port}
 
 
 def _update(feed: FeedConfig, *, target: dict[str, Any]) -> FeedConfig:

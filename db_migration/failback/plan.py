@@ -79,7 +79,9 @@ def _hosts_answer(seen: Observed, *airbytes: str) -> None:
 
 def _complete(seen: Observed, server: ServerSeen) -> None:
     mirror = server.mirror
-    if not mirror.complete or mirror.snapshot or mirror.source != seen.now.database:
+    follows = mirror.follows or server.unfinished  # let go of by an earlier life: the proof tells
+    whole = mirror.complete and follows and not mirror.snapshot
+    if not whole or mirror.source != seen.now.database:
         raise BlockedError(
             found=f"server {server.name}: {copy_of(server)}",
             needed=f"a complete mirror there that follows {seen.now.database}",

@@ -20,7 +20,7 @@ import structlog
 from db_migration.config import Config, ServerConfig
 from db_migration.context import over_ssh
 from db_migration.errors import BlockedError, MigrationError
-from db_migration.failover import level, outwait, steps
+from db_migration.failover import outwait, proof, steps
 from db_migration.failover import plan as failover_plan
 from db_migration.failover.look import JOURNAL, UNFINISHED, InstanceHost, look
 from db_migration.failover.plan import Kind, Plan
@@ -32,10 +32,13 @@ from db_migration.reporting import error_text
 from db_migration.sides import epoch, servers
 from db_migration.sides.epoch import Epoch
 
+SIDES_LOCK_SECONDS = 3.0
+"""Longer than a process that was killed holds it, or one that only stops who has come back."""
 FEED_LOCK_SECONDS = 30.0
 FEED_ASK_SECONDS = 1.0
 PROGRESS_SECONDS = 5.0
 COMMAND = "docker exec db-migration db-migration failover"
+SOMEBODY = "another cut-over, failover, rebuild or rehearsal"
 log = structlog.get_logger()
 
 
@@ -151,7 +154,8 @@ class Failover:
             return found
         return [
             *found,
-            Step("catch up", f"wait until {to} has applied everything", level.catch_up),
+            Step("catch up", f"wait until {to} has applied everything", proof.catch_up),
+            Step("verify", f"compare {plan.now.database} with its copy on {to}", proof.prove_equal),
             Step("promote", f"make the mirror of {to} its live database", steps.promote),
         ]
 
@@ -255,12 +259,13 @@ def _speaking(verb: str, step: Step) -> Iterator[None]:
 def lock_all(held: ExitStack, living: Sequence[ServerConfig], now: Epoch) -> None:
     """Lock every server that answers for as long as `held` lives, and see that nobody was first.
 
-    Raises BlockedError when another failover or rebuild is at work, or has ended since `now`.
+    Raises BlockedError when another cut-over, failover or rebuild is at work, or has ended since
+    `now`.
     """
     for server in sorted(living, key=lambda server: server.name):
         connection = held.enter_context(servers.control(server).connect())
-        if not try_lock(connection, JOURNAL):
-            raise _somebody_else(found=f"another failover or rebuild is at work on {server.name}")
+        if not until(partial(try_lock, connection, JOURNAL), SIDES_LOCK_SECONDS):
+            raise _somebody_else(found=f"{SOMEBODY} is at work on {server.name}")
         known = epoch.read(connection)
         if known is not None and known.epoch > now.epoch:
             raise _somebody_else(found=f"epoch {known.epoch} was recorded meanwhile")
@@ -270,5 +275,6 @@ def _somebody_else(found: str) -> BlockedError:
     return BlockedError(
         found=found,
         needed="nobody else who changes the active side at the same time",
-        way_out="nothing was done here; look again with `db-migration failover --dry-run`",
+        way_out="nothing was done here; wait for it, or end its process; then look again with "
+        "`db-migration failover --dry-run`",
     )

@@ -141,6 +141,7 @@ def _mirror(
         source=source,
         lsn=value(connection, query, (name,)) or "",
         lag=_lag(state),
+        follows=catalog.follows(connection, name),
     )
 
 

@@ -23,6 +23,8 @@ class MirrorSeen:
     """When it was last seen how far behind; empty when nobody has noted it."""
     snapshot: bool = False
     """It shows one moment and follows nothing: what came later is not in it."""
+    follows: bool = True
+    """It has a subscription: its agent has not given it up, and no promotion has let go of it."""
 
     @property
     def position(self) -> int:
@@ -195,5 +197,6 @@ def copy_of(server: ServerSeen) -> str:
     mirror = server.mirror
     if not mirror.complete:
         return "its mirror is not complete"
-    does = "is a snapshot of" if mirror.snapshot else "follows"
+    does = "follows" if mirror.follows else "does not follow any more"
+    does = "is a snapshot of" if mirror.snapshot else does
     return f"its mirror {does} {mirror.source or 'nobody known'} up to {mirror.lsn or 'nowhere'}"

@@ -8,7 +8,8 @@ database, and the Airbyte that is not active stands by there. Every step looks f
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,12 +72,25 @@ def fence_returned(config: Config, now: Epoch, instance_host: InstanceHost = ove
     """Stop every Airbyte that runs and is not active, as after its host's return; name them.
 
     Compose starts again with its host, and syncs from a database that nobody fences. Silent hosts
-    are left out.
+    are left out. Raises BlockedError while the sides change, or when they have since `now`: who
+    is stopped would be who has just become active.
     """
     works = fences(config, now, instance_host, [])
-    for work in works:
-        work.act()
+    with ExitStack() as held:
+        if works:
+            lock_all(held, servers.answering(config), now)
+        for work in works:
+            work.act()
+            _note(config, now, work.what)
     return [work.what for work in works]
+
+
+def _note(config: Config, now: Epoch, what: str) -> None:
+    live = config.server(now.database)
+    if live is not None:
+        journal = Journal(servers.control(live), JOURNAL)
+        journal.open()
+        journal.event(JOURNAL, "done", what)
 
 
 class _Rebuild:
@@ -91,41 +105,38 @@ class _Rebuild:
         self._report = Report(self._now)
 
     def run(self, started: float) -> Report:
-        """First everything that is quick, under the lock; then the wait; then the standby."""
+        """First everything that is quick; then the wait, without the lock; then the standby."""
         silent = self._report.waiting_for
-        answering = servers.ask(self._config.servers, lambda _, connection: True)
-        silent += [
-            f"server {one.name}" for one in self._config.servers if one.name not in answering
-        ]
-        others = [one for one in self._config.servers if one.name in answering]
-        others = [one for one in others if one.name != self._now.database]
-        with ExitStack() as held:
-            if not self._dry_run:
-                lock_all(held, [o for o in self._config.servers if o.name in answering], self._now)
+        answering = servers.answering(self._config)
+        silent += [f"server {one.name}" for one in self._config.servers if one not in answering]
+        others = [one for one in answering if one.name != self._now.database]
+        with self._alone(answering):
             self._do(fences(self._config, self._now, self._host, silent))
             for server in others:
                 self._do(put_right(self._config, self._now, server))
         for number, server in enumerate(others):
             self._wait(server, GOALS if number == 0 else GOALS[:2])
-        for server in others[:1]:
-            self._do(stand_by(self._config, self._now, server, self._host))
+        with self._alone(servers.answering(self._config)):
+            for server in others[:1]:
+                self._do(stand_by(self._config, self._now, server, self._host))
         self._report.seconds = time.monotonic() - started
         return self._report
+
+    @contextmanager
+    def _alone(self, answering: Sequence[ServerConfig]) -> Iterator[None]:
+        """Keep everybody else from changing sides; raise BlockedError if somebody has since."""
+        with ExitStack() as held:
+            if not self._dry_run:
+                lock_all(held, answering, self._now)
+            yield
 
     def _do(self, works: list[Work]) -> None:
         for work in works:
             log.info("rebuild", what=work.what, dry_run=self._dry_run)
             if not self._dry_run:
                 work.act()
-                self._note(work.what)
+                _note(self._config, self._now, work.what)
             self._report.done.append(work.what)
-
-    def _note(self, what: str) -> None:
-        live = self._config.server(self._now.database)
-        if live is not None:
-            journal = Journal(servers.control(live), JOURNAL)
-            journal.open()
-            journal.event(JOURNAL, "done", what)
 
     def _wait(self, server: ServerConfig, goals: list[str]) -> None:
         """Wait until the feed into this server has come as far as it gets."""

@@ -9,7 +9,7 @@ from functools import partial
 import psycopg
 from psycopg import sql
 
-from db_migration.config import PUBLICATION, Config, ControlConfig, InstanceConfig, ServerConfig
+from db_migration.config import PUBLICATION, Config, InstanceConfig, ServerConfig
 from db_migration.effects import Effect, effect
 from db_migration.errors import MigrationError
 from db_migration.failover.look import InstanceHost
@@ -136,15 +136,8 @@ def _found_different(connection: Connection, server: ServerConfig, now: Epoch) -
 
 def _as_here(config: Config, server: ServerConfig) -> Config:
     """Return the configuration as a process beside `server` has it."""
-    control = ControlConfig(
-        user=server.user,
-        password_file=server.password_file,
-        host=server.host,
-        port=server.port,
-        database=server.control_database,
-        sslmode=server.sslmode,
-    )
-    return config.model_copy(update={"control": control, "here": server.name})
+    there = {"control": servers.as_control(server), "here": server.name}
+    return config.model_copy(update=there)
 
 
 @effect(Effect.SET_ASIDE)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 
-from db_migration.config import Config, ServerConfig
-from db_migration.config_access import Address
+from db_migration.config import (
+    Config,
+    ControlConfig,
+    ServerConfig,
+    SourceConfig,
+    TargetConfig,
+)
+from db_migration.config_access import Address, Login
 from db_migration.errors import BlockedError, MigrationError
 from db_migration.postgres import Connection, Endpoint, until
 
@@ -36,6 +42,43 @@ def at(server: ServerConfig, database: str) -> Endpoint:
 def control(server: ServerConfig) -> Endpoint:
     """Return the server's control database."""
     return at(server, server.control_database)
+
+
+def as_control(server: ServerConfig) -> ControlConfig:
+    """Return the server as a process beside it has it configured."""
+    return ControlConfig(**_way_in(server), database=server.control_database)
+
+
+def as_target(server: ServerConfig) -> TargetConfig:
+    """Return the server as what a feed fills: its mirror."""
+    return TargetConfig(
+        **_way_in(server), name=server.name, database=server.mirror, owner_role=server.owner_role
+    )
+
+
+def as_source(server: ServerConfig) -> SourceConfig:
+    """Return the server as what a feed reads: its live database."""
+    login = Login(user=server.user, password_file=server.password_file)
+    return SourceConfig(
+        host=server.host,
+        port=server.port,
+        sslmode=server.sslmode,
+        name=server.name,
+        database=server.database,
+        owner=login,
+        reader=login,
+        address_for_subscriber=Address(host=server.host, port=server.port),
+    )
+
+
+def _way_in(server: ServerConfig) -> dict[str, Any]:
+    return {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "password_file": server.password_file,
+        "sslmode": server.sslmode,
+    }
 
 
 def here(config: Config) -> ServerConfig:
@@ -79,6 +122,12 @@ def ask(
     if patient:
         until(all_in, LETS_IN_SECONDS, every=0.2)
     return answers
+
+
+def answering(config: Config, *, patient: bool = False) -> tuple[ServerConfig, ...]:
+    """Return the servers that answer now."""
+    found = ask(config.servers, lambda _, connection: True, patient=patient)
+    return tuple(server for server in config.servers if server.name in found)
 
 
 def _ask_once(

@@ -14,6 +14,9 @@ from tests.support.killed_agent import lives
 from tests.support.timeouts import FOLLOW
 
 FORWARDS = (
+    Effect.OPEN_JOURNAL,
+    Effect.SAVE_INTENT,
+    Effect.WRITE_JOURNAL,
     Effect.PAUSE_FEED,
     Effect.FENCE_COMPOSE,
     Effect.ADVANCE_SEQUENCES,
@@ -38,13 +41,25 @@ FORWARDS = (
     Effect.SAVE_REPORT,
 )
 BACK = (
+    Effect.SAVE_INTENT,
     Effect.PAUSE_FEED,
     Effect.SHUT_OUT,
     Effect.OPEN_PROD,
     Effect.ADVANCE_EPOCH,
     Effect.START_COMPOSE,
     Effect.DEACTIVATE,
+    Effect.MAKE_MIRROR,
     Effect.RESUME_FEED,
+)
+TAKEN_BACK = (
+    Effect.LET_GO,
+    Effect.CLOSE_PROD,
+    Effect.CLOSE_DATABASES,
+    Effect.RENAME_DATABASES,
+    Effect.HAND_OVER,
+    Effect.ENABLE_SUBSCRIPTION,
+    Effect.ADVANCE_EPOCH,
+    Effect.ADMIT,
 )
 
 Run = Callable[..., None]
@@ -87,6 +102,21 @@ def test_wal_that_prod_writes_by_itself_does_not_stop_a_later_life(
     following.prod.sql("CHECKPOINT")
     cut_over()
     wait_for(lambda: len(following.acknowledged("abctl")) > 10, FOLLOW)
+
+
+def test_taken_back_from_anywhere(following: Deployment, cut_over: Run) -> None:
+    """What compose writes afterwards is followed, and a later cut-over brings all of it."""
+    for effect in TAKEN_BACK:
+        cut_over(effect, "after")
+        cut_over(mode=Mode.ABORT)
+        before = len(following.acknowledged("compose"))
+        wait_for(lambda before=before: len(following.acknowledged("compose")) > before + 5, FOLLOW)  # type: ignore[misc]
+        following.until_following()
+    cut_over()
+    wait_for(lambda: len(following.acknowledged("abctl")) > 10, FOLLOW)
+    following.end()
+    ids = {i for (i,) in following.intermediary.sql("SELECT id FROM jobs", database="airbyte")}
+    assert set(following.acknowledged("compose")) | set(following.acknowledged("abctl")) <= ids
 
 
 def test_back(following: Deployment, cut_over: Run) -> None:

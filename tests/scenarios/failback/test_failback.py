@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import pytest
 
+from db_migration.agent.agent import Agent
+from db_migration.agent.plan import Step
+from db_migration.config import slot_name
+from db_migration.context import Context
 from db_migration.effects import Effect
-from db_migration.errors import BlockedError
+from db_migration.errors import BlockedError, DifferenceFoundError
 from db_migration.failover.plan import Kind
 from db_migration.sides.epoch import Epoch
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
 from tests.support.fix_postgres import PgServer, wait_for
 from tests.support.killed_agent import Life
+from tests.support.killed_failover import killer_of
 from tests.support.timeouts import FOLLOW
 
+THERE = Epoch(2, KEEPER, NEW, "failover")
 HOME = Epoch(3, INTERMEDIARY, NEW, "failback")
+SUBSCRIPTION = slot_name(INTERMEDIARY)
 
 
 def syncs_end(world: CrashWorld, live: PgServer) -> None:
@@ -92,7 +99,7 @@ def test_what_prod_has_made_since_the_last_look_does_not_stay_behind(v2: CrashWo
     v2.stop_agents()
     v2.keeper.sql(LATE, database="airbyte")
     syncs_end(v2, v2.keeper)
-    with pytest.raises(BlockedError, match=r"public\.late: new") as refused:
+    with pytest.raises(DifferenceFoundError, match=r"public\.late") as refused:
         v2.failback().run()
     assert "`db-migration failover` starts" in refused.value.way_out
     v2.failover()
@@ -110,10 +117,18 @@ def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
     away(v2)
     v2.stop_agents()
     for effect in (
+        Effect.SAVE_INTENT,
+        Effect.WRITE_JOURNAL,
         Effect.FENCE_AIRBYTE,
         Effect.ADMIT,
+        Effect.LET_GO,
+        Effect.SET_SEQUENCES,
+        Effect.CLOSE_DATABASES,
+        Effect.RENAME_DATABASES,
+        Effect.MAKE_MIRROR,
         Effect.OPEN_PROMOTED,
         Effect.ADVANCE_EPOCH,
+        Effect.SET_STOPPED,
         Effect.ACTIVATE_AIRBYTE,
     ):
         killer("failback", effect, when)
@@ -122,12 +137,49 @@ def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
 
 
 def test_killed_and_taken_back(v2: CrashWorld, killer: Life) -> None:
-    """Who does not want to go on has `failover` start what was stopped."""
+    """Who does not want to go on has `failover` start what was stopped.
+
+    All are stopped at once, and the standby may be the first: only when all are is it sure that the
+    active one is among them.
+    """
     away(v2)
-    killer("failback", Effect.FENCE_AIRBYTE, "after")
+    killer("failback", Effect.ADMIT, "before")
     assert v2.observe().plan.kind is Kind.START
     v2.failover()
     there = v2.observe().plan.now
     assert (there.database, there.airbyte) == (KEEPER, NEW)
     v2.assert_lives(v2.keeper, there)
     wait_for(lambda: v2.observe().plan.kind is Kind.NOTHING, FOLLOW)
+
+
+def test_a_copy_that_its_agent_has_given_up_stops_nobody(v2: CrashWorld) -> None:
+    """It stays in place, whole and old, until the next one is made."""
+    away(v2)
+    v2.stop_agents()
+    config = v2.config(INTERMEDIARY)
+    (feed,) = (one for one in config.feeds if one.name == f"{KEEPER}-to-{INTERMEDIARY}")
+    agent = Agent(Context(config, feed, instance_host=v2.host))
+    v2.keeper.sql("SET ROLE airbyte; ALTER TABLE jobs ADD COLUMN extra int", database="airbyte")
+    wait_for(lambda: agent.once() is Step.DROP_SUBSCRIPTION, FOLLOW)
+    before = v2.verbs()
+    with pytest.raises(BlockedError, match="does not follow any more"):
+        v2.failback()
+    assert v2.verbs() == before
+    v2.assert_lives(v2.keeper, THERE)
+
+
+def test_what_a_failover_has_promoted_in_vain_is_not_gone_on_with(v2: CrashWorld) -> None:
+    """The dead one is back, with rows that nobody else has."""
+    away(v2)
+    v2.stop_agents()
+    v2.intermediary.sql(f"ALTER SUBSCRIPTION {SUBSCRIPTION} DISABLE", database="airbyte_mirror")
+    v2.until_written()
+    v2.writing.clear()
+    v2.kill(KEEPER)
+    with killer_of(v2, INTERMEDIARY) as killer:
+        killer("failover", Effect.OPEN_PROMOTED, "after")
+    v2.bring_back(KEEPER)
+    with pytest.raises(DifferenceFoundError, match=f"not equal to {KEEPER}"):
+        v2.failback().run()
+    v2.failover()
+    v2.assert_lives(v2.keeper, Epoch(4, KEEPER, NEW, "failover"))

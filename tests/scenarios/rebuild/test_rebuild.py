@@ -7,13 +7,16 @@ import threading
 import pytest
 
 from db_migration.effects import Effect
+from db_migration.errors import BlockedError
 from db_migration.failover.plan import Kind
+from db_migration.rebuild import rebuild as rebuild_verb
 from db_migration.sides.epoch import Epoch
 from db_migration.sides.watch import watch
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
 from tests.support.fix_postgres import wait_for
 from tests.support.killed_agent import Life
+from tests.support.live_standin import CONTROL
 from tests.support.timeouts import AGENT_STEP, FOLLOW
 
 NAMES = "SELECT datname FROM pg_database WHERE datname LIKE '%_before_failover_%' ORDER BY 1"
@@ -106,6 +109,8 @@ def test_compose_that_came_back_is_stopped_by_the_script_without_a_command(v1: C
     wait_for(lambda: not (v1.folder / "compose.runs").exists(), AGENT_STEP)
     stop.set()
     watching.join()
+    trail = "SELECT detail FROM migration.event WHERE feed = 'rebuild' AND phase = 'done'"
+    assert v1.keeper.sql(trail, database=CONTROL) == [("airbyte-prod: stop airbyte",)]
 
 
 def test_mirror_that_somebody_wrote_to_is_made_again(v2: CrashWorld) -> None:
@@ -127,6 +132,24 @@ def test_silent_hosts_are_named_and_waited_for(v2: CrashWorld) -> None:
     assert v2.observe().plan.kind is Kind.NOTHING
 
 
+def test_a_failover_while_it_waits_ends_it(v2: CrashWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the standby was to be let in is prod by now, even one whose connections all rest."""
+    v2.kill("prod")
+    v2.failover("prod")
+    v2.bring_back("prod")
+    v2.intermediary.sql("UPDATE connection SET status = 'inactive'", database="airbyte")
+    v2.until_caught_up()
+
+    def meanwhile(*_: object) -> None:
+        v2.kill(INTERMEDIARY)
+        v2.failover()
+
+    monkeypatch.setattr(rebuild_verb._Rebuild, "_wait", meanwhile)
+    with pytest.raises(BlockedError, match="epoch 3 was recorded meanwhile"):
+        v2.rebuild()
+    v2.assert_lives(v2.keeper, Epoch(3, KEEPER, REPLICA, "failover"))
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
     fail_over_and_return(v2)
@@ -134,3 +157,18 @@ def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
         killer("rebuild", effect, when)
     killer("rebuild")
     assert_redundant(v2)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_while_it_puts_a_returned_host_right(
+    v2: CrashWorld, killer: Life, when: str
+) -> None:
+    v2.kill("prod")
+    v2.failover("prod")
+    v2.bring_back("prod")
+    for effect in (Effect.SET_STOPPED, Effect.ADMIT, Effect.STAND_BY):
+        killer("rebuild", effect, when)
+    killer("rebuild")
+    standby = v2.instances()[NEW]
+    assert (standby["rendering"], standby["running"]) == (f"standby-{KEEPER}", True)
+    v2.assert_lives(v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
