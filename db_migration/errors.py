@@ -53,7 +53,7 @@ class ConfigError(MigrationError):
         listed = "".join(f"\n  - {problem}" for problem in problems)
         super().__init__(
             found=f"{len(problems)} problem(s) in `{path}`:{listed}",
-            needed="a configuration as in `db_migration/config.py`",
+            needed="a configuration as in `docs/reference/feed-alone.md`",
             way_out="correct the keys named above and start again",
         )
         self.problems = problems

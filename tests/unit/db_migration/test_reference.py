@@ -9,7 +9,8 @@ import pytest
 from prometheus_client.exposition import generate_latest
 
 from db_migration.cli.app import VERBS
-from db_migration.errors import ExitCode
+from db_migration.config import Config
+from db_migration.errors import ConfigError, ExitCode
 from db_migration.reporting import metrics, status
 from db_migration.reporting.board import Board
 
@@ -43,6 +44,13 @@ def section(title: str) -> str:
 def first_cells(text: str) -> set[str]:
     lines = [line for line in text.splitlines() if line.startswith("| `")]
     return {name for line in lines for name in re.findall(r"`([^`]+)`", line.split("|")[1])}
+
+
+def test_page_that_a_wrong_configuration_is_sent_to_shows_one() -> None:
+    needed = ConfigError("config.json", ["`feeds`: Field required"]).needed
+    (named,) = re.findall("`([^`]+)`", needed)
+    shown = (ROOT / named).read_text().split("```json\n")[1].split("```")[0]
+    assert Config.model_validate_json(shown).feeds
 
 
 def test_verbs() -> None:
