@@ -14,6 +14,7 @@ from db_migration.cli.base import (
     LONGEST,
     AsJson,
     ConfigPath,
+    feeds_of,
     finite,
     only_one,
     reported,
@@ -54,7 +55,7 @@ def status_command(  # noqa: PLR0913 - each is an option
     """Show the state of every feed, wait for one, or watch.
 
     With --json one document, or one a line with --watch; docs/reference/db-migration.md has its
-    keys. Exit code 4: what --wait asked for was not reached.
+    keys. Exit code 4: what --wait asked for was not reached. 3: there is no feed to wait for.
     """
     with reported(as_json):
         only_one(watch=watch, wait=wait is not None)
@@ -108,6 +109,7 @@ def _wait(config: Config, goals: list[str], deadline: float) -> list[str]:
     missing: list[str] = []
     if not goals:
         return missing
+    feeds_of(config)
     say = Console(stderr=True, markup=False, highlight=False)
 
     def reached() -> bool:

@@ -53,6 +53,7 @@ OF_NO_USE = {
     ("prepare",): 3,
     ("release",): 3,
     ("release", "--dry-run"): 3,
+    ("status", "--wait", "following"): 3,
 }
 """What has no use without servers and feeds, and with which exit code it says so."""
 
