@@ -27,6 +27,7 @@ from db_migration.journal import Journal
 from db_migration.reporting import error_text, evidence, feed_state, status
 from db_migration.reporting.board import Board
 from db_migration.sides import epoch
+from db_migration.snapshots import look as snapshot_look
 from db_migration.snapshots import plan as snapshot_plan
 
 PAUSE_AFTER_ERROR_SECONDS = 2.0
@@ -52,7 +53,6 @@ class Agent:
         self._peers_asked: float | None = None
         self._heartbeat = Heartbeat(context)
         self.memory = Memory(heartbeat=self._heartbeat)
-        self._state: dict[str, Any] = {}
         self._lag_seen: dict[str, object] | None = None
         """What a failover says of the rows that may be lost, when the source is dead."""
 
@@ -248,18 +248,18 @@ class Agent:
 
     def _tell(self, key: str, what: object) -> None:
         """Show how a long step goes; the next look forgets it."""
-        self._save({**self._state, key: what})
+        self._save({**self.board.state(self.name), key: what})
 
     def _save(self, state: dict[str, Any]) -> None:
         """Keep the state for `status`; without the target there is nowhere to keep it."""
         lag = state.get("lag")
         if isinstance(lag, dict) and lag["bytes"] is not None:
             self._lag_seen = {**lag, "at": lag["measured_at"]}
-        self._state = {**state, "lag_seen": self._lag_seen}
-        self.board.show(self.name, self._state)
+        kept = {**state, "lag_seen": self._lag_seen}
+        self.board.show(self.name, kept)
         if self._open:
             try:
-                self.journal.save_state(self._state)
+                self.journal.save_state(kept)
             except (MigrationError, psycopg.Error) as error:
                 self._log.debug("state is not saved", error=error_text.short(error))
                 self._open = not isinstance(error, psycopg.errors.UndefinedTable)
@@ -283,9 +283,11 @@ class Agent:
 
     def _save_error(self, error: Exception) -> None:
         """Add the error to the last state; what an earlier process has said counts, too."""
+        last = self.board.state(self.name)
         try:
-            found = self.journal.state() if self._open and not self._state else None
+            found = self.journal.state() if self._open and not last else None
         except (MigrationError, psycopg.Error):
             found = None
-        last = self._state or (found[0] if found is not None else status.unknown(self.name, None))
+        if not last:
+            last = snapshot_look.aged(*found) if found else status.unknown(self.name, None)
         self._save({**last, "error": error_text.error_dict(error)})

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from db_migration.snapshots import look as snapshot_look
+
 SILENT_SECONDS = 120
 """How long an agent between two steps may be silent until it counts as dead."""
 
@@ -31,6 +33,11 @@ class Entry:
     """How often each step was started, done and failed."""
     busy_with: str | None = None
     seen_at: float = field(default_factory=time.monotonic)
+    shown_at: float = field(default_factory=time.monotonic)
+
+    def by_now(self) -> dict[str, Any]:
+        """Return the last state as it is by now: its copies have grown older since."""
+        return snapshot_look.aged(self.state, time.monotonic() - self.shown_at)
 
 
 class Board:
@@ -84,7 +91,12 @@ class Board:
         with self._lock:
             entry = self._entry(name)
             entry.state, entry.saved_at = dict(state), time.time()
-            entry.seen_at = time.monotonic()
+            entry.seen_at = entry.shown_at = time.monotonic()
+
+    def state(self, name: str) -> dict[str, Any]:
+        """Return a feed's state as it is by now; empty before the first."""
+        with self._lock:
+            return self._entry(name).by_now()
 
     def failed(self, name: str) -> None:
         """Count an error that a turn of the loop ended with."""

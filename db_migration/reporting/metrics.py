@@ -94,7 +94,7 @@ def _gauge(name: str, text: str, values: dict[str, float | None]) -> GaugeMetric
 
 def _at(entry: Entry, path: str) -> float | None:
     """Return what stands at a path of the state as a number; None when there is nothing."""
-    found: Any = entry.state
+    found: Any = entry.by_now()
     for part in path.split("."):
         found = found.get(part) if isinstance(found, dict) else None
     if path == "error":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import psycopg
 import pytest
@@ -26,6 +27,17 @@ def as_airbyte(scenario: Scenario, database: str = "airbyte") -> psycopg.Connect
 
 
 OLD, FROM_THE_FUTURE = "2020-01-01 00:00:00+00", "2100-01-01 00:00:00+00"
+
+
+def test_grows_older_while_a_long_step_tells_how_it_goes(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = scenario.converge()
+    before = scenario.state()["working_database"]["age_seconds"]
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + 3600)
+    agent.context.tell("progress", {"text": "half of it"})
+    assert scenario.state()["working_database"]["age_seconds"] > before + 3600
 
 
 def make_due(scenario: Scenario, made_at: str = OLD) -> None:

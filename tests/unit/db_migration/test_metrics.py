@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -73,7 +74,11 @@ def board() -> Board:
         ("error", 0),
     ],
 )
-def test_every_value_is_that_of_the_state(board: Board, name: str, value: float) -> None:
+def test_every_value_is_that_of_the_state(
+    board: Board, monkeypatch: pytest.MonkeyPatch, name: str, value: float
+) -> None:
+    at_once = board.entries()["a"].shown_at
+    monkeypatch.setattr(time, "monotonic", lambda: at_once)
     assert of_feed(sample(board), name) == value
 
 
@@ -100,6 +105,17 @@ def test_of_a_silent_source_the_lag_grows_and_the_slot_is_not_known(board: Board
     found = sample(board)
     assert of_feed(found, "lag_seconds") == 3600
     assert not {name for name, _ in found} & {"lag_bytes", "slot_state"}
+
+
+def test_copies_grow_older_while_nothing_new_is_said(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.show("a", {**FOLLOWING, "snapshot": {"age_seconds": 5.0}})
+    later = board.entries()["a"].shown_at + 3600
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    found = sample(board)
+    assert of_feed(found, "working_database_age_seconds") == pytest.approx(3660.5)
+    assert of_feed(found, "snapshot_age_seconds") == pytest.approx(3605)
 
 
 def test_steps_seeds_and_errors_are_counted(board: Board) -> None:
