@@ -91,6 +91,8 @@ class SourceFacts:
     max_wal_size: int | None = None
     other_slots: Mapping[str, int] | None = None
     """Bytes of WAL that each slot but ours keeps."""
+    itself: list[str] | None = None
+    """What no other database has, whatever the address it is reached at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,8 @@ class TargetFacts:
     flush_ms: float | None = None
     elsewhere: list[str] | None = None
     """Subscriptions of our name in other databases than the mirror, with the database."""
+    itself: list[str] | None = None
+    """Of the mirror, as of the source."""
 
 
 _TABLES = f"""
@@ -149,6 +153,11 @@ SELECT CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN array(
     WHERE l.pid = a.pid AND l.granted AND l.mode = 'AccessExclusiveLock') AS held
   WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()
   AND (a.xact_start < now() - make_interval(secs => %(long)s) OR held.tables IS NOT NULL)) END
+"""
+# A server's physical copy has its number, and the databases theirs; it was started by itself.
+_ITSELF = """
+SELECT ARRAY[system_identifier::text, pg_postmaster_start_time()::text, oid::text]
+FROM pg_control_system(), pg_database WHERE datname =
 """
 
 SOURCE: dict[str, str] = {
@@ -193,6 +202,7 @@ SOURCE: dict[str, str] = {
     "FROM pg_prepared_xacts)",
     "max_wal_size": "SELECT pg_size_bytes(current_setting('max_wal_size'))",
     "other_slots": catalog.OTHER_SLOTS,
+    "itself": f"{_ITSELF} current_database()",
 }
 
 TARGET: dict[str, str] = {
@@ -214,6 +224,7 @@ TARGET: dict[str, str] = {
     "elsewhere": "SELECT array(SELECT format('%%I in %%I', s.subname, d.datname) "
     "FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE s.subname = %(slot)s "
     "AND d.datname <> %(mirror)s)",
+    "itself": f"{_ITSELF} %(mirror)s",
 }
 
 

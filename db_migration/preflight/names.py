@@ -14,14 +14,16 @@ from db_migration.errors import UnreachableError
 from db_migration.following import marks, publication
 from db_migration.postgres import Connection, row, run, value
 from db_migration.preflight.checklist import Check, Result, judged, named
-from db_migration.preflight.facts import TargetFacts
+from db_migration.preflight.facts import SourceFacts, TargetFacts
 
 HELD = "holds tables and has no mark of ours"
 
 
-def target(context: Context, facts: TargetFacts) -> Iterator[Check]:
+def target(context: Context, facts: TargetFacts, source: SourceFacts | None) -> Iterator[Check]:
     """Judge the databases on the target; one that is neither empty nor ours is never touched."""
-    yield _mirror(context, facts)
+    itself = source.itself if source is not None else None
+    is_source = itself is not None and itself == facts.itself
+    yield _the_source(context) if is_source else _mirror(context, facts)
     names = [context.seed_name, context.old_mirror_name]
     working = context.feed.working_database
     if working is not None:
@@ -75,6 +77,21 @@ def _mirror(context: Context, facts: TargetFacts) -> Check:
         way_out=_owned(context, name)
         if refused or name not in facts.comments
         else "run `pulumi up`, which declares it, or name another database",
+    )
+
+
+def _the_source(context: Context) -> Check:
+    source, mirror = context.feed.source, context.feed.target
+    return Check(
+        id="target.mirror",
+        title="The mirror is another database than the source",
+        result=Result.FAIL,
+        found=f"`{mirror.database}` at {mirror.host}:{mirror.port} is the source itself, "
+        f"`{source.database}` at {source.host}:{source.port}",
+        needed="two databases",
+        why="the mirror is replaced as a whole: the source would be",
+        way_out="name prod's own address and database in `source`, or a database for the copy "
+        "alone in `target`",
     )
 
 

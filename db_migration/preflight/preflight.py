@@ -66,7 +66,7 @@ def _examine(context: Context) -> Iterator[Check]:
     if target is not None:
         copies = preflight_target.copies(mode, working=context.feed.working_database is not None)
         yield from preflight_target.checks(source, target, found, copies)
-        yield from preflight_names.target(context, target)
+        yield from preflight_names.target(context, target, source)
     if source is not None and target is not None:
         yield from preflight_try.checks(context, mode)
     if source is not None:

@@ -218,3 +218,25 @@ def test_nobody_says_that_a_verb_is_tried_again_by_itself(scenario: Scenario, si
     check = checked(scenario, f"{side}.reachable")
     assert check.result is Result.FAIL
     assert "by itself" not in check.way_out
+
+
+@pytest.mark.parametrize(
+    ("database", "result"), [("airbyte_mirror", Result.FAIL), ("airbyte_migration", Result.PASS)]
+)
+def test_the_source_is_known_under_another_address(
+    scenario: Scenario, database: str, result: Result
+) -> None:
+    scenario.converge()
+    (scenario.folder / "of_the_target").write_text(scenario.target.password)
+    owner = {
+        "user": scenario.target.user, "password_file": str(scenario.folder / "of_the_target"),
+    }  # fmt: skip
+    scenario.settings |= {
+        "feeds.0.source.host": "localhost",
+        "feeds.0.source.port": scenario.target.port,
+        "feeds.0.source.database": database,
+        "feeds.0.source.owner": owner,
+    }
+    check = checked(scenario, "target.mirror")
+    assert check.result is result
+    assert ("is the source itself" in check.found) is (result is Result.FAIL)
