@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeAlias
@@ -74,9 +74,9 @@ PINNED_SINCE = {140000: "SET idle_session_timeout = 0", 170000: "SET transaction
 """By the version that has the setting. Both would end a lock's holder, or a copy's snapshot."""
 
 
-def options() -> str:
+def options(pinned: Mapping[str, str] = PINNED) -> str:
     """Return the pinned settings for libpq: stronger than ALTER DATABASE and ALTER ROLE ... SET."""
-    return " ".join(f"-c {name}={value}" for name, value in PINNED.items())
+    return " ".join(f"-c {name}={value}" for name, value in pinned.items())
 
 
 @dataclass(frozen=True)

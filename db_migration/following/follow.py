@@ -20,12 +20,19 @@ from db_migration.postgres import (
     CONNECT_TIMEOUT_SECONDS,
     Connection,
     hush,
+    options,
     run,
     until,
     value,
 )
 
 REFRESH_DEADLINE_SECONDS = 60
+MONEY = {"lc_monetary": "C"}
+"""How money is written by the source for the worker, and read by it: 1.234,50 is no number in C."""
+OPTIONS_SINCE = {16: 160012, 17: 170008, 18: 180002}
+"""By major, which target tells the source the `options` of its subscription. An older one sends its
+own instead: a worker that reads as C would then refuse what two servers alike exchange today.
+"""
 WORKER_SETTINGS = {"array_nulls": "on", "xmloption": "content", "lock_timeout": "0"}
 """How the subscription's worker reads what every server writes alike: an array's NULL would be a
 word else, XML that is no document refused.
@@ -116,7 +123,9 @@ def _settle_worker(connection: Connection) -> None:
     """Pin what the worker must not inherit: in no session of ours, it knows its role's settings."""
     change = sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET {} = {}")
     mirror = sql.Identifier(connection.info.dbname)
-    for name, setting in WORKER_SETTINGS.items():
+    version = connection.info.server_version
+    money = MONEY if version >= OPTIONS_SINCE.get(version // 10000, 0) else {}
+    for name, setting in (WORKER_SETTINGS | money).items():
         run(connection, change.format(mirror, sql.Identifier(name), sql.Literal(setting)))
 
 
@@ -132,6 +141,7 @@ def conninfo(context: Context) -> str:
         sslmode=source.sslmode,
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         application_name=context.feed.slot,
+        options=options(MONEY),
     )
 
 
@@ -143,6 +153,7 @@ def reconnect(context: Context) -> None:
     """
     change = sql.SQL("ALTER SUBSCRIPTION {} CONNECTION {}")
     with context.mirror.connect() as connection:
+        _settle_worker(connection)
         hush(connection)
         name, where = sql.Identifier(context.feed.slot), sql.Literal(conninfo(context))
         run(connection, change.format(name, where))

@@ -48,6 +48,8 @@ SETTINGS = {
     "log_min_messages": "warning",
     "log_min_error_statement": "error",
 }
+INHERITED = {"PATH", "LOCPATH"}
+PLAIN = {"LC_ALL": "C.UTF-8"}
 QUICK_SIGN_IN = {"scram_iterations": "1"}
 """From PostgreSQL 16 on: the hashes of so many short connections took a twentieth of a run."""
 
@@ -210,7 +212,7 @@ def run_unprivileged(command: list[str], *, check: bool = True) -> subprocess.Co
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        env={**{name: os.environ[name] for name in INHERITED & os.environ.keys()}, **PLAIN},
         start_new_session=True,
         user=ids[0] if ids else None,
         group=ids[1] if ids else None,

@@ -59,7 +59,9 @@ def set_up_server(server: PgServer) -> None:
 
 def content(server: PgServer, database: str) -> dict[str, list[Any]]:
     """Read every row of every table as text: the test's own comparison, not the product's."""
-    with psycopg.connect(server.dsn(database, options="-c timezone=UTC")) as connection:
+    with psycopg.connect(
+        server.dsn(database, options="-c timezone=UTC -c lc_monetary=C")
+    ) as connection:
         found = connection.execute(
             "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n "
             "ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' "

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
+from db_migration.following import follow
 from db_migration.postgres import rows
 from tests.support import exact, timeouts
 from tests.support.fix_postgres import wait_for
@@ -92,6 +97,77 @@ def test_settings_of_our_role_on_the_target(scenario: Scenario) -> None:
     for strength in ((), ("--exact",)):
         found = exact.commanded(partial(scenario.cli, "verify", *strength))
         assert found.returncode == 0, found.stdout + found.stderr
+
+
+EURO = """
+LC_MONETARY
+currency_symbol "EUR"
+mon_decimal_point ","
+mon_thousands_sep "."
+mon_grouping 3;3
+frac_digits 2
+p_cs_precedes 0
+END LC_MONETARY
+"""
+PRICED = """
+CREATE TABLE {0} (id int PRIMARY KEY, price money);
+INSERT INTO {0} VALUES (1, 1234.5::numeric::money)
+"""
+
+
+@pytest.fixture
+def euros(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> Scenario:
+    """Servers that know a locale `euro`, which writes 1.234,50EUR."""
+    folder = Path(scenario.source.home)
+    (folder / "euro.definition").write_text(EURO)
+    make = ["localedef", "-c", "-f", "ANSI_X3.4-1968", "-i", f"{folder}/euro.definition"]
+    # It ends with 1: every other category is left to the default, with a warning.
+    subprocess.run([*make, f"{folder}/euro"], capture_output=True, check=False)
+    monkeypatch.setenv("LOCPATH", str(folder))
+    for server in (scenario.source, scenario.target):
+        server.restart()
+    scenario.source.sql(PRICED.format("priced"), database="airbyte")
+    return scenario
+
+
+ON_SOURCE = "ALTER DATABASE airbyte SET lc_monetary = 'euro'"
+ON_TARGET = "ALTER ROLE airbyte_migration SET lc_monetary = 'euro'"
+CHEAPER = "UPDATE priced SET price = price / 3"
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_money_is_written_and_read_alike(euros: Scenario, side: str) -> None:
+    {"source": euros.source, "target": euros.target}[side].sql(
+        {"source": ON_SOURCE, "target": ON_TARGET}[side]
+    )
+    agent = euros.converge()
+    euros.source.sql(CHEAPER, database="airbyte")
+    euros.source.sql(PRICED.format("priced_late"), database="airbyte")
+    euros.converge(agent)
+    euros.assert_equal()
+    assert euros.copies() == 1
+    found = euros.cli("verify")
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_money_of_a_feed_that_an_earlier_version_made(euros: Scenario) -> None:
+    for server, change in ((euros.source, ON_SOURCE), (euros.target, ON_TARGET)):
+        server.sql(change)
+    agent = euros.converge()
+    earlier = make_conninfo(follow.conninfo(agent.context), options="")
+    where = sql.Literal(earlier).as_string(None)
+    mirror = "airbyte_mirror"
+    role = f"ALTER ROLE airbyte_migration IN DATABASE {mirror} RESET lc_monetary"
+    euros.target.sql(role, database=mirror)
+    euros.target.sql(
+        f"ALTER SUBSCRIPTION {agent.context.feed.slot} CONNECTION {where}", database=mirror
+    )
+    euros.source.sql(CHEAPER, database="airbyte")
+    euros.assert_equal()
+    follow.reconnect(agent.context)
+    euros.source.sql(CHEAPER, database="airbyte")
+    euros.assert_equal()
+    assert euros.copies() == 1
 
 
 TIMEOUTS = """
