@@ -188,10 +188,13 @@ class CutOver:
         self.both.journal.intend(PROVEN, on=True)
 
     def _roll_back(self) -> None:
-        """Write that prod is active again, with a number that nothing was promoted for."""
+        """Write that prod is active again, with a number that nothing was promoted for.
+
+        A new side that is silent may know this cut-over's own epoch.
+        """
         config, both = self.both.config, self.both
         initial = epoch.initial(config)
-        number = max(self.number, self.now.epoch + 1)
+        number = max(self.number, self.now.epoch) + 1
         new = Epoch(number, initial.database, initial.airbyte, ROLL_BACK)
         names = [both.keeper.name, both.target.name]
         epoch.advance(config, new, names, after=self.now.epoch)

@@ -19,6 +19,7 @@ from db_migration.airbytes.api import AirbyteApi
 from db_migration.config import Config, InstanceConfig, ServerConfig, slot_name
 from db_migration.cutover import plan as cutover_plan
 from db_migration.cutover import sides as cutover_sides
+from db_migration.cutover.attempt import BEGUN
 from db_migration.errors import MigrationError, UnreachableError
 from db_migration.failover.state import HostSeen, InstanceSeen, MirrorSeen, Observed, ServerSeen
 from db_migration.following import marks, worker
@@ -34,6 +35,13 @@ MADE_BY = ("subscribe", "enable", "swap_mirror")
 
 MADE_ANEW_BY = ("seed", "snapshot", *MADE_BY)
 """Steps by which a mirror comes about again where a promotion has taken the last one."""
+
+HANDED_OVER = """
+SELECT n.database FROM migration.event e
+JOIN migration.epoch n ON n.reason = e.feed AND e.detail = 'epoch ' || n.epoch
+WHERE e.feed = %s AND e.step = %s AND e.phase = 'started' AND e.id > %s ORDER BY e.id DESC LIMIT 1
+"""
+"""To whom: the hand-over's line names its epoch, which is written afterwards."""
 
 InstanceHost = Callable[[InstanceConfig], HostControl | None]
 
@@ -87,15 +95,26 @@ def _ask(server: ServerConfig) -> ServerSeen:
 def _read(server: ServerConfig, connection: Connection) -> ServerSeen:
     comments = marks.of_databases(connection)
     journaled = bool(value(connection, "SELECT to_regclass('migration.intent') IS NOT NULL"))
+    promoted = comments.get(server.database)
     return ServerSeen(
         server.name,
         answers=True,
         epoch=epoch.read(connection),
         mirror=_mirror(server, connection, comments.get(server.mirror), journaled=journaled),
-        promoted=marks.active_epoch(comments.get(server.database)) or 0,
+        promoted=marks.active_epoch(promoted) or 0,
+        by_cut_over=(marks.decode(promoted) or {}).get("reason") == cutover_sides.JOURNAL,
+        taken=_taken(connection) if journaled else 0,
         unfinished=journaled and _unfinished(connection),
         begun=journaled and _unfinished(connection) and not _made_anew(server, connection),
     )
+
+
+def _taken(connection: Connection) -> int:
+    query = (
+        "SELECT max(substr(name, length(%s) + 1)::int) FROM migration.intent "
+        "WHERE feed = %s AND starts_with(name, %s)"
+    )
+    return value(connection, query, (BEGUN, cutover_sides.JOURNAL, BEGUN)) or 0
 
 
 def _unfinished(connection: Connection) -> bool:
@@ -151,20 +170,20 @@ def _age(connection: Connection, taken_at: str) -> str:
 
 
 def _made_by(server: ServerConfig, connection: Connection) -> str:
-    """Return whom the mirror was last made to follow, by a feed (`A-to-B`) or by the cut-over."""
+    """Return whom the mirror was last made to follow, by a feed (`A-to-B`) or by the cut-over.
+
+    Before a cut-over's epoch nobody enters the new database: the mirror that was handed over to it
+    is still the copy of prod's that it was proven to be, and prod may die.
+    """
     suffix = f"-to-{server.name}"
-    made = row(
-        connection,
-        "SELECT feed FROM migration.event WHERE phase = 'done' AND (step = ANY(%s) AND feed LIKE "
-        "%s OR feed = %s AND step = %s) ORDER BY id DESC LIMIT 1",
-        (list(MADE_BY), f"%{suffix}", cutover_sides.JOURNAL, cutover_plan.Step.HAND_OVER.value),
+    query = (
+        "SELECT id, feed FROM migration.event WHERE phase = 'done' AND step = ANY(%s) "
+        "AND feed LIKE %s ORDER BY id DESC LIMIT 1"
     )
-    if made is None:
-        return ""
-    if made[0] != cutover_sides.JOURNAL:
-        return str(made[0]).removesuffix(suffix)
-    query = "SELECT database FROM migration.epoch WHERE reason = %s ORDER BY epoch DESC LIMIT 1"
-    return str(value(connection, query, (cutover_sides.JOURNAL,)) or "")
+    made, feed = row(connection, query, (list(MADE_BY), f"%{suffix}")) or (0, "")
+    hand_over = (cutover_sides.JOURNAL, cutover_plan.Step.HAND_OVER.value, made)
+    handed = epoch.read(connection) and value(connection, HANDED_OVER, hand_over)
+    return str(handed or feed.removesuffix(suffix))
 
 
 def _missing(server: ServerConfig, subscription: str) -> bool:

@@ -8,7 +8,8 @@ Rules (each is a row of tests/unit/db_migration/test_failover_plan.py):
 3. A dead host is not a stopped Airbyte: on a host that answers it is started, nothing moves.
 4. Nobody takes over before the former active Airbyte is fenced: its host carries out `stop`, or the
    operator says that the host is down. A host that answers anything is not down.
-5. Only a complete mirror that followed the active database is promoted.
+5. Only a complete mirror that followed the active database is promoted, or what a cut-over has
+   promoted, which was equal to it and which nobody has entered.
 6. A promotion that was begun is gone on with, or passed over by a new epoch, so that what was
    promoted in vain is never taken for live.
 """
@@ -193,24 +194,31 @@ def _promote(seen: Observed) -> Plan:
     if not reached:
         _refuse_living(seen, active)
     survivor = _survivor(seen)
-    number = survivor.promoted if survivor is seen.begun else seen.next_number
+    before = survivor in {seen.begun, seen.cut_over_to}
+    number = survivor.promoted if before else seen.next_number
     stays = reached and active.kind == ABCTL
     chosen = active.name if stays else _successor(seen, active)
     why = f"{now.database} does not answer: the mirror of {survivor.name} takes its place"
-    rpo = (
-        f"what {now.database} committed after {survivor.mirror.lsn or 'the last change applied'}; "
-        f"{survivor.mirror.lag or 'nobody has noted how far behind the mirror was'}"
-    )
     return Plan(
         Kind.PROMOTE,
         why + ("" if stays else f", and {chosen} runs on it"),
         now,
         Epoch(number, survivor.name, chosen, REASON),
         evidence(seen),
-        rpo=rpo,
+        rpo=_lost(seen, survivor),
         stop=seen.to_stop(active),
         words=() if reached else (active.host,),
         others=seen.misplaced(chosen, survivor.name),
+    )
+
+
+def _lost(seen: Observed, survivor: ServerSeen) -> str:
+    if survivor is seen.cut_over_to:
+        return f"0 rows, unless a cut-over was taken back while {survivor.name} was away"
+    return (
+        f"what {seen.now.database} committed after "
+        f"{survivor.mirror.lsn or 'the last change applied'}; "
+        f"{survivor.mirror.lag or 'nobody has noted how far behind the mirror was'}"
     )
 
 
@@ -262,11 +270,15 @@ def _successor(seen: Observed, lost: InstanceSeen) -> str:
 
 
 def _survivor(seen: Observed) -> ServerSeen:
-    """Return the server to promote: the one that was begun with, else the furthest mirror."""
+    """Return the server to promote: the one that was begun with, else the furthest mirror, else
+    what a cut-over has promoted.
+    """
     now = seen.now
     answering = [server for server in seen.servers if server.answers]
     begun = [server for server in answering if server is seen.begun]
     whole = [s for s in answering if s.mirror.complete and s.mirror.source == now.database]
+    if not begun and not whole and seen.cut_over_to is not None:
+        return seen.cut_over_to
     if not begun and not whole:
         known = (
             "; ".join(f"{s.name}: {copy_of(s)}" for s in answering) or "no server answers at all"

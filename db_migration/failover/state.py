@@ -44,6 +44,10 @@ class ServerSeen:
     mirror: MirrorSeen = MirrorSeen(complete=False)
     promoted: int = 0
     """Epoch for which this server's `airbyte` was promoted."""
+    by_cut_over: bool = False
+    """A cut-over has promoted it, and before its epoch it lets nobody in."""
+    taken: int = 0
+    """Number of a cut-over that was begun here: a server that is silent may know its epoch."""
     unfinished: bool = False
     """A failover that leads here was begun and has not said that it is over."""
     begun: bool = False
@@ -97,7 +101,7 @@ class Observed:
     @property
     def next_number(self) -> int:
         """The number of a new epoch: one that nothing was ever promoted for."""
-        used = [server.promoted for server in self.servers if server.answers]
+        used = [max(server.promoted, server.taken) for server in self.servers if server.answers]
         return max([self.now.epoch, *used]) + 1
 
     @property
@@ -105,6 +109,14 @@ class Observed:
         """The server that a failover which never got to its epoch has promoted."""
         number = self.now.epoch
         return next((s for s in self.servers if s.begun and s.promoted > number), None)
+
+    @property
+    def cut_over_to(self) -> ServerSeen | None:
+        """The server that a cut-over, which never got to its epoch, has promoted: equal to prod."""
+        if self.server(self.now.database) is not None:
+            return None
+        number = self.now.epoch
+        return next((s for s in self.servers if s.by_cut_over and s.promoted > number), None)
 
     def server(self, name: str) -> ServerSeen | None:
         """Return a server of ours; None for compose's."""

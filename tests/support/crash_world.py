@@ -71,6 +71,8 @@ class CrashHost:
                 self.world.tell(instance, epoch=int(number), rendering=rendering, running=runs)
             case ["stop", "airbyte"]:
                 (self.world.folder / "compose.runs").unlink(missing_ok=True)
+            case ["start", "airbyte"]:
+                (self.world.folder / "compose.runs").touch()
             case _:
                 raise AssertionError(verb)
         return ""
@@ -85,7 +87,7 @@ class CrashHost:
 
 @dataclass
 class CrashWorld(Deployment):
-    """v2 after its cut-over, or v1 with prod on compose."""
+    """v2 after its cut-over or before it, or v1 with prod on compose."""
 
     stage: str = "v2"
     ports: dict[str, int] = field(default_factory=dict)
@@ -120,6 +122,8 @@ class CrashWorld(Deployment):
                 instance["url"] = f"http://127.0.0.1:{self.ports[instance['name']]}"
                 instance["client_id"] = "airbyte-migration"
                 instance["client_secret_file"] = str(self.folder / "client")
+        if self.stage == "before":
+            return {**whole, "verify_every_seconds": 2}
         for feed in whole["feeds"]:
             feed["working_database"] = {"name": "airbyte", "owner_role": "airbyte"}
         if self.stage == "v1":
@@ -161,6 +165,18 @@ class CrashWorld(Deployment):
         self._believe({REPLICA: standing_by})
         self.start_agents()
         self.until_redundant("prod", KEEPER)
+
+    def start_before_cut_over(self) -> None:
+        """Prod runs on compose, both mirrors follow and are verified, the replica stands by."""
+        self.stage = "before"
+        self.reset()
+        self._start_airbytes()
+        standing_by = {"epoch": 0, "rendering": f"standby-{KEEPER}", "running": True}
+        prepared = {"epoch": 0, "rendering": "prepared", "running": False}
+        self._believe({NEW: prepared, REPLICA: standing_by})
+        self.start_agents()
+        self.until_redundant("prod", KEEPER)
+        self.until_following()
 
     def _believe(self, instances: dict[str, Any]) -> None:
         new = self.folder / f"instances.{threading.get_ident()}"
@@ -248,7 +264,7 @@ class CrashWorld(Deployment):
                 self.servers[name].kill()
             else:
                 (self.folder / f"{name}.dead").touch()
-        if "prod" in names and not self.instances().get(NEW):
+        if "prod" in names and self.stage != "v2":
             self.prod.kill()
 
     def bring_back(self, *names: str) -> None:
@@ -257,7 +273,7 @@ class CrashWorld(Deployment):
                 self.servers[name].start()
             else:
                 (self.folder / f"{name}.dead").unlink()
-        if "prod" in names and not self.instances().get(NEW):
+        if "prod" in names and self.stage != "v2":
             self.prod.start()
 
     def failover(self, *down: str, here: str = KEEPER) -> Report:

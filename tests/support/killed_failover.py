@@ -1,8 +1,8 @@
 """A process that starts failovers and rebuilds, and kills each with SIGKILL where it is told.
 
 Run as ``python -m tests.support.killed_failover FOLDER HERE PROD INTERMEDIARY KEEPER``; requests
-and answers as in `tests.support.killed_agent`. An action is `failback`, `rebuild`, `rehearse`, or
-`failover HOST…` with the hosts of which the operator says that they are down.
+and answers as in `tests.support.killed_agent`. An action is `failback`, `rebuild`, `rehearse`,
+`cutover MODE`, or `failover HOST…` with the hosts of which the operator says that they are down.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from db_migration.cutover.cutover import Mode
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import KEEPER
 from tests.support.fix_postgres import PgServer
@@ -38,6 +39,8 @@ def main() -> None:
         verb, *down = action.split()
         if verb == "rehearse":
             return world.rehearsal(here=here).run()
+        if verb == "cutover":
+            return world.cut_over(Mode(*down))
         if verb == "rebuild":
             return world.rebuild(here=here)
         if verb == "failback":
