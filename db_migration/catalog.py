@@ -227,13 +227,22 @@ def _following(connection: Connection, silent: list[tuple[int, Sequence]]) -> li
 
 def unready(connection: Connection, subscription: str) -> list[str]:
     """Name the tables of this database that the subscription still copies."""
+    states = copied_so_far(connection, subscription)
+    return [table for table, state in states.items() if state != "r"]
+
+
+def copied_so_far(connection: Connection, subscription: str) -> dict[str, str]:
+    """Return `srsubstate` of each of the subscription's tables in this database: without a row
+    (i, d), with those of its copy alone (f), not behind the other tables (s, r).
+    """
     found = rows(
         connection,
-        "SELECT r.srrelid::regclass::text FROM pg_subscription_rel r "
-        "JOIN pg_subscription s ON s.oid = r.srsubid WHERE s.subname = %s AND r.srsubstate <> 'r'",
+        "SELECT n.nspname || '.' || c.relname, r.srsubstate::text FROM pg_subscription_rel r "
+        "JOIN pg_subscription s ON s.oid = r.srsubid JOIN pg_class c ON c.oid = r.srrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE s.subname = %s ORDER BY 1",
         (subscription,),
     )
-    return [table for (table,) in found]
+    return dict(found)
 
 
 def follows(connection: Connection, subscription: str) -> bool:

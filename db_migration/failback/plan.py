@@ -80,7 +80,7 @@ def _hosts_answer(seen: Observed, *airbytes: str) -> None:
 def _complete(seen: Observed, server: ServerSeen) -> None:
     mirror = server.mirror
     follows = mirror.follows or server.unfinished  # let go of by an earlier life: the proof tells
-    whole = mirror.complete and follows and not mirror.snapshot
+    whole = mirror.complete and follows and not mirror.snapshot and not mirror.copying
     if not whole or mirror.source != seen.now.database:
         raise BlockedError(
             found=f"server {server.name}: {copy_of(server)}",

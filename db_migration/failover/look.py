@@ -155,12 +155,15 @@ def _mirror(
         "SELECT latest_end_lsn::text FROM pg_stat_subscription w WHERE subname = %s AND {}"
     ).format(worker.APPLIES)
     name = slot_name(server.name)
+    copying = _copying(server, name)
     return MirrorSeen(
-        complete=not _missing(server, name),
+        # The first copy is not the subscription's: only a later table can be caught in its own.
+        complete=mark.begun.keys() >= set(copying),
         source=source,
         lsn=value(connection, query, (name,)) or "",
         lag=_lag(state),
         follows=catalog.follows(connection, name),
+        copying=tuple(copying),
     )
 
 
@@ -186,13 +189,13 @@ def _made_by(server: ServerConfig, connection: Connection) -> str:
     return str(handed or feed.removesuffix(suffix))
 
 
-def _missing(server: ServerConfig, subscription: str) -> bool:
-    """Tell whether a table that came late has not been copied to its end."""
+def _copying(server: ServerConfig, subscription: str) -> list[str]:
+    """Name the tables that have not been copied to their end."""
     try:
         with servers.at(server, server.mirror).connect() as inside:
-            return bool(catalog.unready(inside, subscription))
+            return catalog.unready(inside, subscription)
     except UnreachableError:
-        return False  # closed by a promotion that had begun, and had looked before
+        return []  # closed by a promotion that had begun, and had looked before
 
 
 def _lag(state: dict[str, Any]) -> str:

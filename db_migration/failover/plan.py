@@ -8,8 +8,9 @@ Rules (each is a row of tests/unit/db_migration/test_failover_plan.py):
 3. A dead host is not a stopped Airbyte: on a host that answers it is started, nothing moves.
 4. Nobody takes over before the former active Airbyte is fenced: its host carries out `stop`, or the
    operator says that the host is down. A host that answers anything is not down.
-5. Only a complete mirror that followed the active database is promoted, or what a cut-over has
-   promoted, which was equal to it and which nobody has entered.
+5. Only a complete mirror that followed the active database is promoted, one that lacks rows of
+   tables which came late only where there is no other; or what a cut-over has promoted, which was
+   equal to it and which nobody has entered.
 6. A promotion that was begun is gone on with, or passed over by a new epoch, so that what was
    promoted in vain is never taken for live.
 """
@@ -288,4 +289,6 @@ def _survivor(seen: Observed) -> ServerSeen:
             needed=f"{now.database}, or a complete mirror that has followed it",
             way_out=f"bring {now.database} back; without a copy there is nothing to promote",
         )
-    return begun[0] if begun else max(whole, key=lambda server: server.mirror.position)
+    return (
+        begun[0] if begun else max(whole, key=lambda s: (not s.mirror.copying, s.mirror.position))
+    )

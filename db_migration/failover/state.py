@@ -25,6 +25,8 @@ class MirrorSeen:
     """It shows one moment and follows nothing: what came later is not in it."""
     follows: bool = True
     """It has a subscription: its agent has not given it up, and no promotion has let go of it."""
+    copying: tuple[str, ...] = ()
+    """Tables that are not copied to their end; of a complete one such as came late alone."""
 
     @property
     def position(self) -> int:
@@ -211,4 +213,6 @@ def copy_of(server: ServerSeen) -> str:
         return "its mirror is not complete"
     does = "follows" if mirror.follows else "does not follow any more"
     does = "is a snapshot of" if mirror.snapshot else does
-    return f"its mirror {does} {mirror.source or 'nobody known'} up to {mirror.lsn or 'nowhere'}"
+    copies = f", and has not all rows of {', '.join(mirror.copying)}" if mirror.copying else ""
+    up_to = f"up to {mirror.lsn or 'nowhere'}{copies}"
+    return f"its mirror {does} {mirror.source or 'nobody known'} {up_to}"

@@ -218,6 +218,7 @@ def drop_subscription(context: Context) -> None:
         if value(connection, query, (context.feed.slot,)):
             note_followed(context)
             run(connection, _alter(context, "DISABLE"))
+            marks.forget_uncopied(connection, context.feed.slot)
             run(connection, _alter(context, "SET (slot_name = NONE)"))
             drop = sql.SQL("DROP SUBSCRIPTION {}").format(sql.Identifier(context.feed.slot))
             run(connection, drop)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from psycopg import sql
 
 from db_migration.agent.state import Mark, Snapshot
-from db_migration.catalog import NORMAL_OBJECTS
+from db_migration.catalog import NORMAL_OBJECTS, copied_so_far
 from db_migration.postgres import Connection, rows, run, value
 
 KEY = "airbyte_migration"
@@ -104,9 +105,18 @@ def write_unfinished(connection: Connection, database: str) -> None:
     _comment(connection, named, {"kind": "unfinished"})
 
 
-def write_active(connection: Connection, database: str, epoch: int, reason: str) -> None:
+def active_lacks(comment: str | None) -> list[str]:
+    """Read what a database lacked of its source when it was promoted."""
+    return list((decode(comment) or {}).get("lacks", []))
+
+
+def write_active(
+    connection: Connection, database: str, epoch: int, reason: str, lacks: Sequence[str] = ()
+) -> None:
     """Mark `database` as promoted for an epoch."""
-    body = {"kind": "active", "epoch": epoch, "reason": reason}
+    body: dict[str, Any] = {"kind": "active", "epoch": epoch, "reason": reason}
+    if lacks:
+        body["lacks"] = list(lacks)
     _comment(connection, sql.SQL("DATABASE {}").format(sql.Identifier(database)), body)
 
 
@@ -125,6 +135,21 @@ def write_mirror(connection: Connection, database: str, mark: Mark) -> None:
     if mark.snapshot is not None:
         body |= {"snapshot": asdict(mark.snapshot), "source": mark.snapshot.source}
     _comment(connection, sql.SQL("DATABASE {}").format(sql.Identifier(database)), body)
+
+
+def forget_uncopied(connection: Connection, subscription: str) -> None:
+    """Take new tables that the subscription has not copied to their end out of the `listings` of
+    this database's mark: which they are nobody can tell without it.
+    """
+    database: str = value(connection, "SELECT current_database()")
+    mark = mirror_mark(of_database(connection, database))
+    if mark is None:
+        return
+    states = copied_so_far(connection, subscription)
+    uncopied = {name for name in mark.begun if states.get(name) not in {"s", "r"}}
+    listings = {name: seen for name, seen in mark.listings.items() if name not in uncopied}
+    if listings != mark.listings:
+        write_mirror(connection, database, replace(mark, listings=listings))
 
 
 def write_working(connection: Connection, database: str, mark: WorkingMark) -> None:

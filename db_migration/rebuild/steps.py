@@ -144,7 +144,8 @@ def _as_here(config: Config, server: ServerConfig) -> Config:
 def _set_aside(config: Config, now: Epoch, server: ServerConfig) -> None:
     """Rename what prod has written to, with its Temporal: workflows in it would sync again.
 
-    Our slots in it keep WAL for nobody, and go. The databases stay, closed.
+    Our slots in it keep WAL for nobody, and go, with those that a server has made for a table it
+    was copying: whoever knew them by name may be dead. The databases stay, closed.
     """
     admission.admit(server, config.roles, None)
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
@@ -165,7 +166,7 @@ def _set_aside(config: Config, now: Epoch, server: ServerConfig) -> None:
 def _drop_slots(connection: Connection, database: str) -> None:
     query = (
         "SELECT slot_name, active_pid FROM pg_replication_slots WHERE database = %s "
-        "AND starts_with(slot_name, %s)"
+        "AND (starts_with(slot_name, %s) OR slot_name ~ '^pg_[0-9]+_sync_[0-9]+_[0-9]+$')"
     )
     for name, reader in rows(connection, query, (database, PUBLICATION)):
         if reader is not None:

@@ -6,10 +6,12 @@ beginning. Nothing is dropped: what was called `airbyte` keeps its content under
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import psycopg
 from psycopg import sql
 
-from db_migration import catalog_keys, sessions
+from db_migration import catalog, catalog_keys, sessions
 from db_migration.config import PUBLICATION, Config, ServerConfig, slot_name
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
@@ -39,20 +41,23 @@ def promote(config: Config, server_name: str, epoch: int, reason: str) -> list[s
     Safe to repeat with the same epoch. Raises BlockedError when the mirror is no complete copy,
     UnreachableError when the server does not answer. What feeds the mirror may be dead.
     """
-    server, lacks = _server(config, server_name), list[str]()
+    server = _server(config, server_name)
     if not promoted(server, epoch):
         _refuse_incomplete(server)
         fences.require_database_fence(config, server)
-        if _is_open(server):
-            let_go(server)
-            lacks = add_late_keys(server)
-            margin = max((feed.sequence_margin for feed in config.feeds), default=MARGIN)
-            set_sequences(server, margin)
+        # What an earlier life has closed: it told nobody what is lacking.
+        with servers.control(server).connect() as connection:
+            allow(connection, [server.mirror], on=True)
+        let_go(server)
+        lacks = add_late_keys(server)
+        margin = max((feed.sequence_margin for feed in config.feeds), default=MARGIN)
+        set_sequences(server, margin)
         close_databases(server)
-        rename_databases(server, epoch, reason)
+        rename_databases(server, epoch, reason, lacks)
     make_mirror(server)
     open_promoted(server)
-    return lacks
+    with servers.control(server).connect() as connection:
+        return marks.active_lacks(marks.of_database(connection, server.database))
 
 
 def promoted(server: ServerConfig, epoch: int) -> bool:
@@ -83,13 +88,6 @@ def _refuse_incomplete(server: ServerConfig) -> None:
         )
 
 
-def _is_open(server: ServerConfig) -> bool:
-    """Tell whether the mirror lets anybody in; closed, it was let go and its sequences are set."""
-    query = "SELECT datallowconn FROM pg_database WHERE datname = %s"
-    with servers.control(server).connect() as connection:
-        return bool(value(connection, query, (server.mirror,)))
-
-
 @effect(Effect.LET_GO)
 def let_go(server: ServerConfig) -> None:
     """Drop the mirror's subscription without a word to its source, which may be dead.
@@ -109,14 +107,18 @@ def let_go(server: ServerConfig) -> None:
         name = sql.Identifier(subscription)
         run(connection, sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(name))
         worker.until_gone(connection, subscription)
+        marks.forget_uncopied(connection, subscription)
         run(connection, sql.SQL("ALTER SUBSCRIPTION {} SET (slot_name = NONE)").format(name))
+        # For tables in mid-copy DROP would call the source, and wait for a silent one without end.
+        nowhere = sql.SQL("ALTER SUBSCRIPTION {} CONNECTION 'host=/nowhere password=none'")
+        run(connection, nowhere.format(name))
         run(connection, sql.SQL("DROP SUBSCRIPTION {}").format(name))
 
 
 @effect(Effect.ADD_LATE_KEYS)
 def add_late_keys(server: ServerConfig) -> list[str]:
     """Add the last constraints of tables that were being taken in; name those that can not be made
-    and the tables that were not even copied.
+    and the tables that were not copied to their end.
 
     One that fails keeps no database from becoming prod's: nobody could write until it is mended.
     """
@@ -124,11 +126,11 @@ def add_late_keys(server: ServerConfig) -> list[str]:
         mark = marks.mirror_mark(marks.of_database(connection, server.mirror))
     if mark is None:
         return []
-    lacks = [f"table {name} with its rows" for name in sorted(mark.begun.keys() - mark.listings)]
     with (
         servers.at(server, server.mirror).connect() as connection,
         become(connection, server.owner_role),
     ):
+        lacks = _uncopied(connection, mark.begun.keys() - mark.listings)
         for name, key in catalog_keys.lacking(connection, mark.keys, mark.begun).items():
             try:
                 run_script(connection, key)
@@ -137,6 +139,19 @@ def add_late_keys(server: ServerConfig) -> list[str]:
                     raise
                 lacks.append(f"constraint {name}, for {error_text.short(error)}; by hand: {key}")
     return lacks
+
+
+def _uncopied(connection: Connection, names: Collection[str]) -> list[str]:
+    """Say of each of these tables, whose rows have not all come, whether any has."""
+    here = {table.full_name: table for table in catalog.tables(connection)} if names else {}
+    some = sql.SQL("SELECT EXISTS (SELECT FROM {})")
+    return [
+        f"some rows of table {name}, written after its copy"
+        if name in here
+        and value(connection, some.format(sql.Identifier(here[name].schema, here[name].name)))
+        else f"table {name} with its rows"
+        for name in sorted(names)
+    ]
 
 
 @effect(Effect.SET_SEQUENCES)
@@ -205,7 +220,7 @@ def end_all(connection: Connection, names: list[str]) -> None:
 
 
 @effect(Effect.RENAME_DATABASES)
-def rename_databases(server: ServerConfig, epoch: int, reason: str) -> None:
+def rename_databases(server: ServerConfig, epoch: int, reason: str, lacks: Sequence[str]) -> None:
     """Put the mirror in the place of `airbyte`: both renames, owner and mark, or nothing."""
     before = f"{server.database}_before_{reason.replace('-', '_')}_{epoch}"
     database, mirror = sql.Identifier(server.database), sql.Identifier(server.mirror)
@@ -219,7 +234,7 @@ def rename_databases(server: ServerConfig, epoch: int, reason: str) -> None:
                 run(connection, rename.format(database, sql.Identifier(before)))
             run(connection, rename.format(mirror, database))
             run(connection, owner.format(database, sql.Identifier(server.owner_role)))
-            marks.write_active(connection, server.database, epoch, reason)
+            marks.write_active(connection, server.database, epoch, reason, lacks)
 
         atomically(connection, swap)
 

@@ -85,12 +85,30 @@ def test_what_is_not_repaired_yet_is_named(v2: CrashWorld) -> None:
         v2.failback()
 
 
+COPY_FAILS = (
+    "CREATE TABLE late (id int PRIMARY KEY CHECK (id < 0)); ALTER TABLE late OWNER TO airbyte"
+)
 LATE = "SET ROLE airbyte; CREATE TABLE late (id int PRIMARY KEY); INSERT INTO late VALUES (1)"
 TAKEN_IN = """
 SELECT shobj_description(oid, 'pg_database') ~ 'public.late' AND
        shobj_description(oid, 'pg_database') !~ 'begun'
 FROM pg_database WHERE datname = 'airbyte_mirror'
 """
+
+
+def test_a_table_in_mid_copy_is_waited_for(v2: CrashWorld) -> None:
+    """Were the live database dead, it would be gone without; alive, nothing is left behind."""
+    away(v2)
+    v2.intermediary.sql(COPY_FAILS, database="airbyte_mirror")
+    v2.keeper.sql(LATE, database="airbyte")
+
+    def copies() -> bool:
+        states = "SELECT FROM pg_subscription_rel WHERE srsubstate = 'd'"
+        return bool(v2.intermediary.sql(states, database="airbyte_mirror"))
+
+    wait_for(copies, FOLLOW)
+    with pytest.raises(BlockedError, match=r"has not all rows of public\.late"):
+        v2.failback()
 
 
 def test_what_prod_has_made_since_the_last_look_does_not_stay_behind(v2: CrashWorld) -> None:

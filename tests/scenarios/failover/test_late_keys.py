@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from db_migration.cli import failover as failover_cli
+from db_migration.context import Context
+from db_migration.effects import Effect
 from db_migration.errors import BlockedError
-from db_migration.following import late, prepare
+from db_migration.following import follow, late, prepare
 from db_migration.sides.epoch import Epoch
 from tests.scenarios.late_table.test_late_table import WITH_FOREIGN_KEYS
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import KEEPER, REPLICA
-from tests.support.fix_postgres import PgServer
+from tests.support.fix_postgres import PgServer, wait_for
+from tests.support.killed_agent import Life
 from tests.support.live_standin import CONTROL
 from tests.support.timeouts import FOLLOW
 
@@ -26,6 +31,15 @@ WHERE contype = 'f' ORDER BY 1, 2
 """
 TRAIL = "SELECT detail FROM migration.event WHERE step = 'promote' AND phase = 'done'"
 
+COPIED_SO_FAR = """
+SELECT srrelid::regclass::text, srsubstate::text FROM pg_subscription_rel
+WHERE srsubstate <> 'r' ORDER BY 1
+"""
+WAITED_FOR = "SELECT true FROM pg_locks WHERE NOT granted AND relation = 'workspace'::regclass"
+IN_MID_COPY = [
+    "some rows of table public.late, written after its copy",
+    "table public.later with its rows",
+]
 
 Until = Callable[[ModuleType, str], None]
 
@@ -66,11 +80,89 @@ def test_a_promotion_adds_their_keys(v1: CrashWorld, until: Until) -> None:
     v1.assert_lives(v1.keeper, Epoch(1, KEEPER, REPLICA, "failover"))
 
 
-def test_tables_that_were_not_copied_are_named(v1: CrashWorld, until: Until) -> None:
-    until(prepare, "publish_late")
+@pytest.mark.parametrize(("module", "step"), [(prepare, "publish_late"), (follow, "refresh")])
+def test_tables_that_were_not_copied_are_named(
+    v1: CrashWorld, until: Until, module: ModuleType, step: str
+) -> None:
+    until(module, step)
     v1.kill("prod")
     report = v1.failover("prod")
     assert report.lacks == ["table public.late with its rows", "table public.later with its rows"]
+
+
+@pytest.fixture
+def in_mid_copy(v1: CrashWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have prod make two tables: of one no row has come, of the other what was written later lacks.
+
+    The mirror's worker waits for a lock meanwhile, and lets no table's copy come to its end.
+    """
+    v1.writing.clear()
+    v1.until_equal((v1.prod, "airbyte"), (v1.keeper, "airbyte_mirror"))
+    publish = prepare.publish_late
+    with ExitStack() as held:
+        of = {
+            table: held.enter_context(v1.keeper.connect("airbyte_mirror"))
+            for table in ("late", "later", "workspace")
+        }
+
+        def lock(table: str) -> None:
+            of[table].execute(f"BEGIN; LOCK TABLE {table} IN SHARE MODE".encode())
+
+        def locked(context: Context, names: list[str]) -> None:
+            monkeypatch.setattr(prepare, "publish_late", publish)
+            lock("late")
+            lock("later")
+            publish(context, names)
+
+        monkeypatch.setattr(follow, "REFRESH_DEADLINE_SECONDS", 1)
+        monkeypatch.setattr(prepare, "publish_late", locked)
+        v1.prod.sql(WITH_FOREIGN_KEYS, database="airbyte")
+        until_copied(v1, late="d", later="d")
+        lock("workspace")
+        v1.prod.sql("INSERT INTO workspace (id) VALUES (gen_random_uuid())", database="airbyte")
+        wait_for(lambda: v1.keeper.sql(WAITED_FOR, database="airbyte_mirror"), FOLLOW)
+        of["late"].execute("COMMIT")
+        until_copied(v1, late="f", later="d")
+        v1.prod.sql("INSERT INTO late VALUES (2, 77777)", database="airbyte")
+        v1.stop_agents()
+        v1.kill("prod")
+
+
+def until_copied(world: CrashWorld, **wanted: str) -> None:
+    """Wait until the copies of these tables have come so far; all others are at their end."""
+
+    def reached() -> bool:
+        return world.keeper.sql(COPIED_SO_FAR, database="airbyte_mirror") == [*wanted.items()]
+
+    wait_for(reached, FOLLOW)
+
+
+@pytest.fixture
+def silent(v1: CrashWorld) -> Iterator[None]:
+    """Where prod was whoever connects is never answered, as behind a tunnel to a dead host."""
+    with socket.create_server(("127.0.0.1", v1.prod.port)):
+        yield
+
+
+@pytest.mark.usefixtures("in_mid_copy", "silent")
+def test_tables_in_mid_copy_are_named(v1: CrashWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    run = v1.observe("prod")
+    failover_cli._carry_out(run, dry_run=False, as_json=False)
+    assert run.report.lacks == IN_MID_COPY
+    [(trail,)] = v1.keeper.sql(TRAIL, database=CONTROL)
+    said = capsys.readouterr().out
+    assert all(line in trail and f"lacks: {line}" in said for line in run.report.lacks)
+    v1.assert_lives(v1.keeper, Epoch(1, KEEPER, REPLICA, "failover"))
+
+
+@pytest.mark.usefixtures("in_mid_copy")
+def test_a_failover_that_was_killed_names_them_again(v1: CrashWorld, killer: Life) -> None:
+    v1.keeper.sql("UPDATE late SET job = -1", database="airbyte_mirror")
+    for effect in (Effect.LET_GO, Effect.CLOSE_DATABASES, Effect.OPEN_PROMOTED):
+        killer("failover prod", effect, "after")
+    *tables, key = v1.failover("prod").lacks
+    assert tables == IN_MID_COPY
+    assert key.startswith("constraint late_job_fkey of public.late, for ForeignKeyViolation")
 
 
 def test_key_that_can_not_be_added_is_named(

@@ -68,6 +68,15 @@ def test_returned_server_becomes_the_copy_and_then_prod_again(v2: CrashWorld) ->
     assert v2.observe(here=KEEPER).plan.now == Epoch(3, INTERMEDIARY, NEW, "failover")
 
 
+def test_slot_of_a_table_that_was_in_mid_copy_keeps_no_log(v2: CrashWorld) -> None:
+    """Its server died, and the subscription that named it with it."""
+    made = "SELECT FROM pg_create_logical_replication_slot('pg_16399_sync_16400_7300', 'pgoutput')"
+    v2.intermediary.sql(made, database="airbyte")
+    fail_over_and_return(v2)
+    v2.rebuild()
+    assert v2.intermediary.sql("SELECT slot_name FROM pg_replication_slots") == []
+
+
 def test_returned_host_becomes_the_standby_and_then_prod_again(v2: CrashWorld) -> None:
     v2.kill("prod")
     v2.failover("prod")

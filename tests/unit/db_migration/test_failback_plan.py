@@ -38,6 +38,7 @@ AWAY = replace(
     ),
 )
 """Everything that was prod's died, was repaired, and stands by."""
+COPYING = replace(COMPLETE, source=CW, copying=("public.late",))
 
 
 def test_airbyte_and_database_go_home() -> None:
@@ -76,6 +77,7 @@ GONE = ServerSeen(TBD, answers=False, said="silent")
         (server(AWAY, 1, ServerSeen(TBD, answers=False, said="silent")), f"server {TBD}"),
         (server(AWAY, 1, replace(AWAY.servers[1], mirror=NO_MIRROR)), "is not complete"),
         (server(AWAY, 1, replace(AWAY.servers[1], mirror=COMPLETE)), f"follows {TBD}"),
+        (server(AWAY, 1, replace(AWAY.servers[1], mirror=COPYING)), "not all rows of public.late"),
         (replace(AWAY, hosts=(dead("prod"), AWAY.hosts[1])), f"host prod of {ABCTL}"),
         (replace(AWAY, hosts=(AWAY.hosts[0], dead("replica"))), f"host replica of {REPLICA}"),
         # At home as well: a death is a failover's, which asks for the operator's word.

@@ -189,6 +189,14 @@ def test_the_return_of_the_old_side_changes_nothing() -> None:
     assert found.now.epoch == 2
 
 
+def test_a_mirror_that_lacks_rows_of_new_tables_is_promoted_where_there_is_no_other() -> None:
+    caught = replace(COMPLETE, source="prod", lsn="0/3000", copying=("public.late",))
+    alone = without(with_server(V1, CW, mirror=caught), "prod")
+    assert decide(alone).then.database == CW
+    whole = ServerSeen(TBD, answers=True, mirror=replace(COMPLETE, source="prod"))
+    assert decide(replace(alone, servers=(*alone.servers, whole))).then.database == TBD
+
+
 def test_a_second_failover_goes_back_after_a_rebuild() -> None:
     back = with_server(
         failed_over(V2), TBD, epoch=Epoch(2, CW, REPLICA, "failover"), promoted=0,
