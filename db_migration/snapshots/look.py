@@ -55,7 +55,7 @@ def aged(state: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Return a state that was kept so many seconds ago as it is by now."""
     copies = {key: found for key in ("snapshot", "working_database") if (found := state.get(key))}
     older = {
-        key: {**found, "age_seconds": found["age_seconds"] + seconds}
+        key: {**found, "age_seconds": round(found["age_seconds"] + seconds, 1)}
         for key, found in copies.items()
         if found.get("age_seconds") is not None
     }
