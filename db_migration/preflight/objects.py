@@ -173,5 +173,6 @@ def checks(facts: SourceFacts, mode: Mode) -> Iterator[Check]:
         found=UNKNOWN if number is None else str(number),
         needed="none",
         why="logical replication does not carry them; Airbyte has none",
-        way_out="remove them: SELECT lo_unlink(oid) FROM pg_largeobject_metadata, in that database",
+        way_out="keep what is needed (`pg_dump --large-objects`), then remove them in that "
+        "database: SELECT lo_unlink(oid) FROM pg_largeobject_metadata",
     )
