@@ -6,7 +6,7 @@ definition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from psycopg import sql
@@ -164,14 +164,19 @@ def tables(connection: Connection, publication: str = "") -> list[Table]:
 
 def moved(before: Iterable[Table], now: Iterable[Table]) -> list[str]:
     """Name the tables that are in another file by now."""
-    files = {table.oid: table.file for table in before}
-    return [each.full_name for each in now if files.get(each.oid, each.file) != each.file]
+    return _unlike(before, now, lambda table: table.file)
 
 
 def renamed(before: Iterable[Table], now: Iterable[Table]) -> list[str]:
     """Name the tables that may have had another name meanwhile."""
-    versions = {table.oid: table.version for table in before}
-    return [each.full_name for each in now if versions.get(each.oid, each.version) != each.version]
+    return _unlike(before, now, lambda table: table.version)
+
+
+def _unlike(
+    before: Iterable[Table], now: Iterable[Table], trait: Callable[[Table], object]
+) -> list[str]:
+    then = {table.oid: trait(table) for table in before}
+    return [each.full_name for each in now if then.get(each.oid, trait(each)) != trait(each)]
 
 
 def columns(connection: Connection, table: Table) -> list[Column]:

@@ -105,7 +105,7 @@ class Mark:
     begun: Mapping[str, str] = field(default_factory=dict)
     """New tables that are being taken in, as they were described: some of them may be there."""
     keys: Mapping[str, str] = field(default_factory=dict)
-    """What makes each of their foreign keys, which come last: by then their source may be dead."""
+    """What makes each of their constraints that come last: by then their source may be dead."""
     bodies: Mapping[str, str] = field(default_factory=dict)
     """The tables' `body` on the source; earlier versions noted none."""
     listings: Mapping[str, str] = field(default_factory=dict)

@@ -24,9 +24,7 @@ def catch_up(task: Task) -> None:
 
     A mirror without a subscription may be what an earlier life has let go of: the proof tells.
     """
-    live = task.config.server(task.plan.now.database)
-    if live is None:
-        raise AssertionError(task.plan)
+    live = _live(task)
     seconds, slot = task.config.catch_up_seconds, slot_name(task.server.name)
     with servers.control(task.server).connect() as connection:
         if not catalog.follows(connection, slot):
@@ -51,9 +49,7 @@ def prove_equal(task: Task) -> None:
     Raises DifferenceFoundError. What an earlier life has closed is opened for it, and sequences are
     moved, which are in no stream of changes: its agent may have been away.
     """
-    home, live = task.server, task.config.server(task.plan.now.database)
-    if live is None:
-        raise AssertionError(task.plan)
+    home, live = task.server, _live(task)
     begun = promotion.promoted(home, task.plan.then.epoch)
     database = home.database if begun else home.mirror
     with servers.control(home).connect() as connection:
@@ -69,6 +65,13 @@ def prove_equal(task: Task) -> None:
         Journal(servers.control(home), feed.name).save_verification(found.as_dict())
     if found.differences:
         raise _different(task, "; ".join(found.differences[:3]))
+
+
+def _live(task: Task) -> ServerConfig:
+    found = task.config.server(task.plan.now.database)
+    if found is None:
+        raise AssertionError(task.plan)
+    return found
 
 
 def _feed(live: ServerConfig, home: ServerConfig, database: str) -> FeedConfig:
