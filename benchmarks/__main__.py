@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,11 +24,13 @@ import typer
 from benchmarks import asked, dataset, following, methods, ours_setup, report, slowdown
 from benchmarks.methods import METHODS, World
 from benchmarks.report import Results
-from benchmarks.servers import server
+from benchmarks.servers import DISK, IN_MEMORY, on_cores, server
 from benchmarks.statistics import interleaved
 
 RESULTS = Path(__file__).parent / "results"
 RATES = (50, 300, 1000)
+WRITES = 300
+"""A second, while prod's statements are timed."""
 PAIRS = 15
 """Of writes with the feed and without: one pair alone may say anything."""
 
@@ -71,12 +73,17 @@ def main(  # noqa: PLR0913 - each is an option
 
 
 @contextmanager
-def world(size: float, shape: str, results: Results) -> Iterator[World]:
-    """Make both servers and the database, with our roles and publication."""
+def world(size: float, shape: str, results: Results, *, apart: bool = False) -> Iterator[World]:
+    """Make both servers and the database, with our roles and publication.
+
+    `apart`: like two hosts, each server has a core and a disk for itself (the target's is memory).
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp")))
-        source = stack.enter_context(server(13, "docker"))
-        target = stack.enter_context(server(17, "postgres"))
+        with on_cores({slowdown.PROD_CORE}) if apart else nullcontext():
+            source = stack.enter_context(server(13, "docker"))
+        with on_cores({slowdown.COPY_CORE}) if apart else nullcontext():
+            target = stack.enter_context(server(17, "postgres", IN_MEMORY if apart else DISK))
         log.info("generating", gigabytes=size, shape=shape)
         results.bytes[f"{size:g} {shape}"] = dataset.generate(source, "airbyte", size, shape)
         config = ours_setup.set_up(folder, source, target, "airbyte")
@@ -133,7 +140,12 @@ def follow(results: Results, seconds: float) -> None:
             lag = following.lag_at(found, rate, seconds)
             results.lags.append(asdict(lag))
             log.info("lag", **asdict(lag))
-        results.slowdown = slowdown.slowdown(found, 300, PAIRS)
+        results.slowdown = slowdown.slowdown(found, WRITES, PAIRS)
+    if os.sched_getaffinity(0) >= {slowdown.PROD_CORE, slowdown.COPY_CORE}:
+        with world(0.1, "many", results, apart=True) as found:
+            following.follow(found.config)
+            with on_cores({slowdown.PROD_CORE}):
+                results.slowdown_apart = slowdown.slowdown(found, WRITES, PAIRS)
 
 
 def machine() -> dict[str, str]:

@@ -34,6 +34,8 @@ class Results:
     lags: list[dict[str, float]] = field(default_factory=list)
     slowdown: dict[str, list[float]] = field(default_factory=dict)
     """Median milliseconds of a write, `attached` and `detached`, pair by pair."""
+    slowdown_apart: dict[str, list[float]] = field(default_factory=dict)
+    """The same with a core and a disk for each of the two servers."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -63,7 +65,6 @@ def aims(results: Results) -> list[Aim]:
     times = results.copies.get(largest, {})
     verified = results.verify.get(largest)
     alone = median(verified) / median(times[OURS]) if verified and times.get(OURS) else None
-    costs = pairs(results.slowdown, "attached", "detached")
     at300 = next((lag for lag in results.lags if lag["asked"] == 300), None)
     return [
         Aim("seed of pgcopydb", 0.6, ratio(times, OURS, PGCOPYDB)),
@@ -75,8 +76,14 @@ def aims(results: Results) -> list[Aim]:
         Aim("lag p50 at 300 writes/s, ms", 2, at300["p50"] if at300 else None),
         Aim("lag p99 at 300 writes/s, ms", 10, at300["p99"] if at300 else None),
         Aim("memory of our process, MB", 100, _memory(results)),
-        Aim("median write with the feed, of without", 1.05, median(costs) if costs else None),
+        Aim("median write with the feed, of without", 1.05, _cost(results.slowdown)),
+        Aim("the same, each server with a core and a disk", 1.05, _cost(results.slowdown_apart)),
     ]
+
+
+def _cost(slowdown: Mapping[str, Sequence[float]]) -> float | None:
+    found = pairs(slowdown, "attached", "detached")
+    return median(found) if found else None
 
 
 def growth(results: Results) -> float | None:
@@ -188,15 +195,26 @@ def _following(results: Results) -> list[str]:
         "",
         *_table(["writes/s asked", "made", "p50", "p99", "most", "missing"], rows),
     ]
-    if found := pairs(results.slowdown, "attached", "detached"):
-        attached, detached = (median(results.slowdown[how]) for how in ("attached", "detached"))
-        parts += [
-            f"Median write at a fixed rate, {len(found)} pairs: {attached:.2f} ms with the feed, "
-            f"{detached:.2f} ms without; by pair {min(found):.2f} to {max(found):.2f}, median "
-            f"{median(found):.2f}. Both servers and the writers share the machine's cores.",
-            "",
-        ]
+    parts += _slowdown(results.slowdown, "Both servers and the writers share the machine's cores.")
+    parts += _slowdown(
+        results.slowdown_apart,
+        "Like two hosts: prod's server and its writers have one core, the copy's server another; "
+        "its data lie in memory, so that prod's commits do not wait for its flushes.",
+    )
     return parts
+
+
+def _slowdown(measured: Mapping[str, Sequence[float]], where: str) -> list[str]:
+    found = pairs(measured, "attached", "detached")
+    if not found:
+        return []
+    attached, detached = (median(measured[how]) for how in ("attached", "detached"))
+    return [
+        f"Median write at a fixed rate, {len(found)} pairs: {attached:.2f} ms with the feed, "
+        f"{detached:.2f} ms without; by pair {min(found):.2f} to {max(found):.2f}, median "
+        f"{median(found):.2f}. {where}",
+        "",
+    ]
 
 
 def drawings(results: Results) -> dict[str, str]:

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,9 @@ from lab.embedded_postgres import binaries
 
 UNPRIVILEGED = "nobody"
 """Who the servers run as when we are root: PostgreSQL refuses to run as root."""
+
+DISK = "/var/tmp"  # noqa: S108 - removed with the server
+IN_MEMORY = "/dev/shm"  # noqa: S108 - the same
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -96,9 +99,20 @@ class Server:
 
 
 @contextmanager
-def server(major: int, user: str) -> Iterator[Server]:
-    """Make, start, and in the end remove a server."""
-    home = Path(tempfile.mkdtemp(prefix=f"benchmark-pg{major}-", dir="/var/tmp"))
+def on_cores(cores: Collection[int]) -> Iterator[None]:
+    """Keep every process that is started meanwhile on these cores (Linux)."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def server(major: int, user: str, disk: str = DISK) -> Iterator[Server]:
+    """Make, start, and in the end remove a server, its data in a new folder of `disk`."""
+    home = Path(tempfile.mkdtemp(prefix=f"benchmark-pg{major}-", dir=disk))
     home.chmod(0o755)
     try:
         made = _make(home, major, user)

@@ -23,6 +23,8 @@ from db_migration.postgres import until
 CLIENTS = 4
 SECONDS = 3
 """Of one measurement: a pair of them is over before the machine's mood changes."""
+PROD_CORE, COPY_CORE = 0, 1
+"""Of two hosts in one machine."""
 UNSTAMPED = "DROP TRIGGER IF EXISTS stamp ON jobs"
 """What tells when a row arrives is no part of a feed, and its work shares the same cores."""
 
