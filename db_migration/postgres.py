@@ -15,6 +15,7 @@ from tenacity import (
     retry,
     retry_if_exception,
     retry_if_exception_type,
+    retry_if_result,
     stop_after_delay,
     wait_fixed,
     wait_random,
@@ -67,6 +68,11 @@ PINNED = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "0",
     "statement_timeout": "0",
+    # Of the server: it would keep the locks of a client whose host has died for two hours, and with
+    # that on a change of sides everybody out who is to mend it.
+    "tcp_keepalives_idle": f"{SILENCE_SECONDS // 2}",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "2",
 }
 
 # Of a server that does not know a name in `options` none of them would let us in.
@@ -275,25 +281,12 @@ def become(connection: Connection, role: str) -> Iterator[None]:
             run(connection, "RESET ROLE")
 
 
-class NotYet(Exception):  # noqa: N818 - a condition, not an error
-    """The condition that is waited for does not hold yet."""
-
-
 def until(condition: Any, seconds: float, every: float = 0.05) -> bool:  # noqa: ANN401
     """Wait until `condition()` is true; return whether it became so in time."""
-
-    @retry(
-        retry=retry_if_exception_type(NotYet),
+    wait = Retrying(
+        retry=retry_if_result(lambda found: not found),
         stop=stop_after_delay(seconds),
         wait=wait_fixed(every),
-        reraise=True,
+        retry_error_callback=lambda _: False,
     )
-    def poll() -> None:
-        if not condition():
-            raise NotYet
-
-    try:
-        poll()
-    except NotYet:
-        return False
-    return True
+    return bool(wait(condition))

@@ -37,7 +37,9 @@ class Sight:
     unsynced: list[str] = field(default_factory=list)
     apply_errors: int = 0
     cause: MigrationError | None = None
-    """Why the subscription's worker does not run, if that could be found out."""
+    """Why the subscription's worker does not run, or has failed, if that could be found out: one
+    that fails at the end of a large transaction is hardly ever away.
+    """
     working: dict[str, Any] | None = None
     clone_failure: Exception | None = None
     """Why the working database could not be made, until that is tried again."""
@@ -64,7 +66,7 @@ def look(
     """
     memory = memory or Memory()
     sight = _who_is_active(context, journal, known)
-    first = sight.planner
+    sight.apply_errors, first = memory.applying.counted, sight.planner
     if hindrances.not_live(first) or hindrances.paused(first):
         memory.follow(on=False)
         return sight
@@ -283,7 +285,8 @@ def _subscription(
     )
     if found is None:
         return None
+    fails = found[2] > sight.apply_errors
     sight.worker, sight.apply_errors = found[1], found[2]
-    if found[0] and not found[1]:
+    if found[0] and (fails or not found[1]):
         sight.cause = causes.of_missing_worker(context, connection)
     return state.Subscription(enabled=found[0], stalled=stalled)

@@ -50,6 +50,8 @@ class Applying:
     at: str | None = None
     errors: int = 0
     """What the server had counted when the worker came to there."""
+    counted: int = 0
+    """What it had counted at the last look."""
     allowed: int = FAILURES_UNTIL_STUCK
 
     def stuck(self, at: str | None, errors: int) -> bool:
@@ -57,6 +59,7 @@ class Applying:
 
         Each new copy that this leads to is a burden, and may not help: the next one waits longer.
         """
+        self.counted = errors
         if at is None or at != self.at or errors < self.errors:
             self.at, self.errors = at, errors
         if errors - self.errors < self.allowed:

@@ -126,7 +126,8 @@ def _not_alone() -> BlockedError:
     return BlockedError(
         found="another cut-over is under way",
         needed="one at a time",
-        way_out="wait for it, or end its process; then repeat",
+        way_out="wait for it, or end its process (`docker restart db-migration` where it was "
+        "typed); then repeat",
     )
 
 

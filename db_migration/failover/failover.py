@@ -275,6 +275,6 @@ def _somebody_else(found: str) -> BlockedError:
     return BlockedError(
         found=found,
         needed="nobody else who changes the active side at the same time",
-        way_out="nothing was done here; wait for it, or end its process; then look again with "
-        "`db-migration failover --dry-run`",
+        way_out="nothing was done here; wait for it, or end its process (`docker restart "
+        "db-migration` where it was typed); then look again with `db-migration failover --dry-run`",
     )

@@ -62,7 +62,7 @@ def prove_equal(task: Task) -> None:
     except BlockedError as error:
         raise _different(task, error.found) from error
     if not begun:
-        Journal(servers.control(home), feed.name).save_verification(found.as_dict())
+        verify.record(Journal(servers.control(home), feed.name), found)
     if found.differences:
         raise _different(task, "; ".join(found.differences[:3]))
 

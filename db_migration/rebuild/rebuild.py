@@ -76,12 +76,13 @@ def fence_returned(config: Config, now: Epoch, instance_host: InstanceHost = ove
     is stopped would be who has just become active.
     """
     works = fences(config, now, instance_host, [])
-    with ExitStack() as held:
-        if works:
+    if works:
+        # Held while they stop, it would keep every failover out: a sick host takes an hour.
+        with ExitStack() as held:
             lock_all(held, servers.answering(config), now)
-        for work in works:
-            work.act()
-            _note(config, now, work.what)
+    for work in works:
+        work.act()
+        _note(config, now, work.what)
     return [work.what for work in works]
 
 

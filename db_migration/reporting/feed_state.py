@@ -58,10 +58,12 @@ def _silent(sight: Sight) -> dict[str, str] | None:
     """Say what is wrong when nothing has raised an error: the target's own worker has."""
     target = sight.planner.target
     subscription = target.subscription if target is not None else None
-    if subscription is None or not subscription.enabled or sight.worker:
+    if subscription is None or not subscription.enabled:
         return None
     if sight.cause is not None:
         return sight.cause.as_dict()
+    if sight.worker:
+        return None
     return {
         "found": "the subscription's worker does not run, or the source does not answer it "
         f"(errors so far: {sight.apply_errors})",

@@ -101,11 +101,16 @@ def verify_and_record(
         result.differences += held.differences
     else:
         result = verify_exactly(context, named=named) if exact else verify(context, named=named)
-    journal.save_verification(result.as_dict())
-    journal.event("verify", "result", result.in_words())
+    record(journal, result)
     if result.differences:
         log.warning("source and mirror differ", feed=context.feed.name, found=result.in_words())
     return result.with_values()
+
+
+def record(journal: Journal, result: Result) -> None:
+    """Keep a result and a line of it, by whose place in the trail it is known of which copy."""
+    journal.save_verification(result.as_dict())
+    journal.event("verify", "result", result.in_words())
 
 
 def verify(context: Context, *, named: int = NAMED_ROWS) -> Result:

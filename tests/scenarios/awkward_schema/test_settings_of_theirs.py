@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from db_migration.following import follow
-from db_migration.postgres import rows
+from db_migration.postgres import SILENCE_SECONDS, rows
 from tests.support import exact, timeouts
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import Scenario
@@ -192,6 +192,15 @@ def test_no_time_of_theirs_ends_a_session_of_ours(scenario: Scenario, side: str)
         found = dict(rows(connection, TIMEOUTS))
     assert len(names) >= {"source": 3, "target": 5}[side]
     assert found == {**dict.fromkeys(names, "0"), "lock_timeout": "5000"}
+
+
+def test_locks_of_a_client_whose_host_has_died_do_not_stay(scenario: Scenario) -> None:
+    """Servers wait for two hours by default: nobody could change sides meanwhile."""
+    alive = "SELECT name, setting::int FROM pg_settings WHERE name ~ '^tcp_keepalives_'"
+    with scenario.context().control.connect() as connection:
+        found = dict(rows(connection, alive))
+    silent = found["tcp_keepalives_interval"] * found["tcp_keepalives_count"]
+    assert found["tcp_keepalives_idle"] + silent == SILENCE_SECONDS
 
 
 @pytest.fixture

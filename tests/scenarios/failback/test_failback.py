@@ -17,6 +17,7 @@ from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
 from tests.support.fix_postgres import PgServer, wait_for
 from tests.support.killed_agent import Life
 from tests.support.killed_failover import killer_of
+from tests.support.live_standin import CONTROL
 from tests.support.timeouts import FOLLOW
 
 THERE = Epoch(2, KEEPER, NEW, "failover")
@@ -184,6 +185,18 @@ def test_a_copy_that_its_agent_has_given_up_stops_nobody(v2: CrashWorld) -> None
         v2.failback()
     assert v2.verbs() == before
     v2.assert_lives(v2.keeper, THERE)
+
+
+def test_a_copy_that_was_found_different_on_its_way_is_made_anew(v2: CrashWorld) -> None:
+    """Its agent had no time to verify it."""
+    away(v2)
+    v2.stop_agents()
+    v2.intermediary.sql("DELETE FROM attempts WHERE id <= 10", database="airbyte_mirror")
+    v2.intermediary.sql("DELETE FROM migration.event WHERE step = 'verify'", database=CONTROL)
+    with pytest.raises(DifferenceFoundError, match="`db-migration rebuild`"):
+        v2.failback().run()
+    v2.failover()
+    assert any("drop the mirror's subscription" in what for what in v2.rebuild(dry_run=True).done)
 
 
 def test_what_a_failover_has_promoted_in_vain_is_not_gone_on_with(v2: CrashWorld) -> None:

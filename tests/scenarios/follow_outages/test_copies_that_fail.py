@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from db_migration import effects
+from db_migration.agent.plan import Step
 from db_migration.effects import Effect
 from db_migration.seeding import crew
 from tests.scenarios.follow_outages.seen import MIRROR, says, well, write
@@ -66,6 +67,33 @@ def test_disk_of_the_target_is_full(cramped: tuple[Scenario, Disk]) -> None:
     wait_for(lambda: well(scenario), timeouts.FOLLOW)
     stop()
     assert scenario.target.sql(MIRROR) == before, "a full disk is no reason for a new copy"
+
+
+LARGE = """
+INSERT INTO jobs (scope, status)
+SELECT repeat('x', 1000), 'pending' FROM generate_series(1, 60000)
+"""
+FAILED = "SELECT apply_error_count FROM pg_stat_subscription_stats"
+
+
+def test_disk_that_is_full_in_the_midst_of_a_large_transaction(
+    cramped: tuple[Scenario, Disk],
+) -> None:
+    """Its worker is hardly ever seen away: one that has failed is busy anew at once."""
+    scenario, disk = cramped
+    agent = scenario.converge()
+    agent.memory.applying.allowed = 4
+    fill(scenario, disk, but=12 * 1024**2)
+    scenario.source.sql(LARGE, database="airbyte")
+
+    def failed() -> bool:
+        assert agent.once() is not Step.DROP_SUBSCRIPTION, "a full disk is no reason"
+        return scenario.target.sql(FAILED) >= [(12,)]
+
+    wait_for(failed, timeouts.CONVERGE)
+    disk.empty()
+    scenario.converge(agent)
+    scenario.assert_equal()
 
 
 def test_copy_that_does_not_fit(cramped: tuple[Scenario, Disk]) -> None:

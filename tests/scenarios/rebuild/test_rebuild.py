@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,6 +12,7 @@ from db_migration.errors import BlockedError
 from db_migration.failover.plan import Kind
 from db_migration.rebuild import rebuild as rebuild_verb
 from db_migration.sides.epoch import Epoch
+from db_migration.sides.hosts import HostControl
 from db_migration.sides.watch import watch
 from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
@@ -120,6 +122,41 @@ def test_compose_that_came_back_is_stopped_by_the_script_without_a_command(v1: C
     watching.join()
     trail = "SELECT detail FROM migration.event WHERE feed = 'rebuild' AND phase = 'done'"
     assert v1.keeper.sql(trail, database=CONTROL) == [("airbyte-prod: stop airbyte",)]
+
+
+@dataclass(frozen=True)
+class SickHost:
+    """One that answers, and does not end what it is told to stop until it is let to."""
+
+    host: HostControl
+    told: threading.Event
+    let: threading.Event
+
+    def run(self, verb: str) -> str:
+        if verb == "status":
+            return self.host.run(verb)
+        self.told.set()
+        self.let.wait(FOLLOW)
+        return ""
+
+
+def test_a_host_that_does_not_stop_its_airbyte_keeps_no_failover_out(v2: CrashWorld) -> None:
+    v2.kill("prod")
+    v2.failover("prod")
+    v2.bring_back("prod")
+    v2.until_caught_up()
+    stop, told = threading.Event(), threading.Event()
+    sick = (v2.config(), stop, lambda instance: SickHost(v2.host(instance), told, stop))
+    watching = threading.Thread(target=watch, args=sick)
+    watching.start()
+    try:
+        assert told.wait(AGENT_STEP)
+        v2.kill(INTERMEDIARY)
+        v2.failover()
+    finally:
+        stop.set()
+        watching.join()
+    v2.assert_lives(v2.keeper, Epoch(3, KEEPER, REPLICA, "failover"))
 
 
 def test_mirror_that_somebody_wrote_to_is_made_again(v2: CrashWorld) -> None:
