@@ -16,11 +16,11 @@ from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
 from db_migration.following import marks, slots, worker
+from db_migration.pinned import options
 from db_migration.postgres import (
     CONNECT_TIMEOUT_SECONDS,
     Connection,
     hush,
-    options,
     run,
     until,
     value,
