@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeAlias
@@ -21,6 +21,7 @@ from tenacity import (
     wait_random,
 )
 
+from db_migration import pinned
 from db_migration.config_access import Login
 from db_migration.errors import NoRoomError, UnreachableError
 
@@ -29,7 +30,6 @@ Query: TypeAlias = LiteralString | sql.SQL | sql.Composed
 
 APPLICATION_NAME = "airbyte-migration"
 CONNECT_TIMEOUT_SECONDS = 5
-SILENCE_SECONDS = 20
 COLLISION_SECONDS = 5
 
 TURN = "SET LOCAL lock_timeout = '200ms'"
@@ -44,45 +44,12 @@ MAKE_ROOM = (
 )
 """The way out when all connections that a server allows are taken."""
 
+POOLED = "it leaves out the settings that are given as `options`"
+STARTUP = "unsupported startup parameter"
+"""In the words of PgBouncer, for `options` and `replication`."""
+
 REFUSED = "password authentication failed"
 """In words as well: of a password that has expired, too."""
-
-# Both sides must print the same value as the same text, whatever the server's defaults are.
-PINNED = {
-    "client_encoding": "UTF8",
-    "timezone": "UTC",
-    "datestyle": "ISO,YMD",
-    "intervalstyle": "postgres",
-    "extra_float_digits": "3",
-    "bytea_output": "hex",
-    "search_path": "pg_catalog",
-    "standard_conforming_strings": "on",
-    "quote_all_identifiers": "off",
-    "array_nulls": "on",
-    "transform_null_equals": "off",
-    "lc_monetary": "C",
-    "xmloption": "content",
-    "default_transaction_read_only": "off",
-    "default_transaction_deferrable": "off",
-    "default_transaction_isolation": r"read\ committed",
-    "lock_timeout": "5s",
-    "idle_in_transaction_session_timeout": "0",
-    "statement_timeout": "0",
-    # Of the server: it would keep the locks of a client whose host has died for two hours, and with
-    # that on a change of sides everybody out who is to mend it.
-    "tcp_keepalives_idle": f"{SILENCE_SECONDS // 2}",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "2",
-}
-
-# Of a server that does not know a name in `options` none of them would let us in.
-PINNED_SINCE = {140000: "SET idle_session_timeout = 0", 170000: "SET transaction_timeout = 0"}
-"""By the version that has the setting. Both would end a lock's holder, or a copy's snapshot."""
-
-
-def options(pinned: Mapping[str, str] = PINNED) -> str:
-    """Return the pinned settings for libpq: stronger than ALTER DATABASE and ALTER ROLE ... SET."""
-    return " ".join(f"-c {name}={value}" for name, value in pinned.items())
 
 
 @dataclass(frozen=True)
@@ -107,9 +74,9 @@ class Endpoint:
             "password": self.login.password(),
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": APPLICATION_NAME,
-            "keepalives_idle": SILENCE_SECONDS // 2,
+            "keepalives_idle": pinned.SILENCE_SECONDS // 2,
             "keepalives_interval": 5,
-            "tcp_user_timeout": SILENCE_SECONDS * 1000,
+            "tcp_user_timeout": pinned.SILENCE_SECONDS * 1000,
         }
         return make_conninfo(**{**usual, **extra})
 
@@ -120,13 +87,14 @@ class Endpoint:
     @contextmanager
     def connect(self, **extra: str) -> Iterator[Connection]:
         """Open a connection in autocommit for the length of a `with`."""
-        conninfo = self.conninfo(options=options(), **extra)
+        conninfo = self.conninfo(options=pinned.options(), **extra)
         try:
             connection = psycopg.connect(conninfo, autocommit=True)
         except psycopg.OperationalError as error:
             raise self._shut(_first_line(error)) from None
         try:
-            _pin_more(connection)
+            if not pinned.pin(connection):
+                raise self._shut(POOLED)
             yield connection
         except psycopg.errors.DiskFull as error:
             raise self.no_room(error) from None
@@ -143,6 +111,11 @@ class Endpoint:
         way_out += "again by itself"
         if crowded(said):
             way_out = MAKE_ROOM
+        if said == POOLED or STARTUP in said:
+            way_out = (
+                "this looks like a pooler (PgBouncer), behind which sessions are not ours alone: "
+                "name the host and port of the server itself"
+            )
         if REFUSED in said:
             way_out = (
                 f"write the role's present password into `{self.login.password_file}` (with "
@@ -154,13 +127,6 @@ class Endpoint:
             needed="a server that answers and accepts this role",
             way_out=way_out,
         )
-
-
-def _pin_more(connection: Connection) -> None:
-    """Pin what is not known to every version."""
-    version = connection.info.server_version
-    pinned = "; ".join(pin for since, pin in PINNED_SINCE.items() if version >= since)
-    run_script(connection, pinned)
 
 
 def crowded(said: str) -> bool:

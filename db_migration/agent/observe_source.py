@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from db_migration import catalog
+from db_migration import catalog, catalog_grants
 from db_migration.agent import state
 from db_migration.agent.memory import Memory
 from db_migration.config import Mode
@@ -21,6 +21,7 @@ def source(
     context: Context, connection: Connection, memory: Memory, allowed: state.Policy
 ) -> state.Source:
     """Observe the source, as the owner of its tables."""
+    reader = context.reader.login.user
     set_back = memory.source_log.look(connection, "source")
     log = settings.look(connection, settings.WAL_LEVEL)
     ready = role_ready(context, connection, log.running, allowed)
@@ -31,7 +32,8 @@ def source(
         wal_level_configured=log.configured,
         wal_level_fixed=log.fixed,
         role_ready=ready,
-        role_exists=ready or bool(value(connection, ROLE_EXISTS, (context.reader.login.user,))),
+        partly_read=tuple(catalog_grants.partly_read(connection, reader)),
+        role_exists=ready or bool(value(connection, ROLE_EXISTS, (reader,))),
         wal_bounded=catalog.wal_bounded(connection),
         publication=faults is not None,
         publication_faults=tuple(faults or ()),

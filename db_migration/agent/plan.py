@@ -142,6 +142,7 @@ def _prepare(seen: Observed) -> Decision | None:
     refusals.refuse_released(source, seen.intent)
     if not source.role_ready:
         return Decision(Step.CREATE_ROLE, "the feed's role on the source is missing or incomplete")
+    refusals.refuse_partly_read(source)
     return None
 
 

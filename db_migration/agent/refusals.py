@@ -67,6 +67,18 @@ def refuse_released(source: Source, intent: Intent) -> None:
         )
 
 
+def refuse_partly_read(source: Source) -> None:
+    """Make no copy that lacks rows; read as the same role, the source would look equal to it."""
+    if source.partly_read:
+        raise BlockedError(
+            found=f"row security on {', '.join(source.partly_read)}",
+            needed="all rows for the feed's role, and no policy that binds the copy's owner",
+            way_out="ALTER TABLE ... DISABLE ROW LEVEL SECURITY on the source; or, where it is not "
+            "forced, ALTER ROLE ... BYPASSRLS of the feed's role there, as a superuser; this is "
+            "tried again by itself",
+        )
+
+
 def not_logical(source: Source, why: str, way_out: str) -> BlockedError:
     """Say that the source writes no log that can be followed, and why we do not change that."""
     return BlockedError(

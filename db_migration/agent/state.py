@@ -70,6 +70,8 @@ class Source:
     wal_level_fixed: bool = False
     role_ready: bool = False
     role_exists: bool = True
+    partly_read: tuple[str, ...] = ()
+    """Tables whose row security hides rows from the feed's role, or is forced."""
     wal_bounded: bool = True
     """Whether the server itself gives up a slot before its WAL fills the disk."""
     publication: bool = False

@@ -16,11 +16,11 @@ from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
 from db_migration.following import marks, slots, worker
+from db_migration.pinned import options
 from db_migration.postgres import (
     CONNECT_TIMEOUT_SECONDS,
     Connection,
     hush,
-    options,
     run,
     until,
     value,
@@ -33,6 +33,12 @@ OPTIONS_SINCE = {16: 160012, 17: 170008, 18: 180002}
 """By major, which target tells the source the `options` of its subscription. An older one sends its
 own instead: a worker that reads as C would then refuse what two servers alike exchange today.
 """
+SENDER_SETTINGS = MONEY | {
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "row_security": "off",
+}
+"""How the source serves the subscription: a new table is read by one statement, however long."""
 WORKER_SETTINGS = {"array_nulls": "on", "xmloption": "content", "lock_timeout": "0"}
 """How the subscription's worker reads what every server writes alike: an array's NULL would be a
 word else, XML that is no document refused.
@@ -141,7 +147,7 @@ def conninfo(context: Context) -> str:
         sslmode=source.sslmode,
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         application_name=context.feed.slot,
-        options=options(MONEY),
+        options=options(SENDER_SETTINGS),
     )
 
 

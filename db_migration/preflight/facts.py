@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import psycopg
 from psycopg import sql
 
-from db_migration import catalog
+from db_migration import catalog, catalog_grants
 from db_migration.postgres import Connection, row, value
 from db_migration.preflight import columns, definitions
 
@@ -182,7 +182,7 @@ SOURCE: dict[str, str] = {
     "foreign": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'f')",
     "partitioned": f"SELECT array(SELECT {_NAME} {_TABLES} {_PARTITIONED})",
     "generated": columns.GENERATED,
-    "row_security": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'r' AND c.relrowsecurity)",
+    "row_security": catalog_grants.PARTLY_READ,
     "odd_types": columns.ODD,
     "incomparable": columns.INCOMPARABLE,
     "not_binary": columns.NOT_BINARY,

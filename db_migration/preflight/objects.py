@@ -56,8 +56,10 @@ _KINDS = (
         "row_security",
         "Tables with row security",
         Result.FAIL,
-        "the feed's role would read only a part of the rows",
-        "ALTER TABLE ... DISABLE ROW LEVEL SECURITY, or move them elsewhere",
+        "the feed's role would read only a part of the rows, or the copy's owner be kept from "
+        "writing (FORCE); no copy is made",
+        "ALTER TABLE ... DISABLE ROW LEVEL SECURITY, or move them elsewhere; or, where it is not "
+        "forced, ALTER ROLE ... BYPASSRLS of the feed's role once `prepare` has made it",
     ),
     _Kind(
         "odd_types",

@@ -220,7 +220,8 @@ RIGHTS = (
         lambda context: context.owner,
         _publish,
         "it names the tables whose changes are sent",
-        _OWNER,
+        f"{_OWNER}; if an event trigger says it, whose function finds nothing by `search_path`: "
+        "ALTER FUNCTION ... SET search_path = ..., or ALTER EVENT TRIGGER ... DISABLE meanwhile",
         follows=True,
     ),
     Right(

@@ -21,7 +21,8 @@ from tenacity import (
 )
 
 from db_migration.errors import BlockedError
-from db_migration.postgres import Endpoint, options
+from db_migration.pinned import options
+from db_migration.postgres import Endpoint
 
 DUMP_DEADLINE_SECONDS = 300
 LOCK_WAIT_MS = 200
@@ -36,6 +37,7 @@ _HEADER = re.compile(
     re.MULTILINE,
 )
 _OF_PSQL = re.compile(r"^\\(?:un)?restrict \w{32,}\n", re.MULTILINE)
+_CERTIFICATES = re.compile("HOME|PGSSL[A-Z]+")
 _SINCE_17 = "SET transaction_timeout = 0;\n"
 
 
@@ -204,8 +206,13 @@ def _passfile_line(endpoint: Endpoint) -> str:
 
 
 def _environment(endpoint: Endpoint, passfile: int) -> dict[str, str]:
-    """Connect by environment: names in it are no secrets, the password is in the file."""
+    """Connect by environment: names in it are no secrets, the password is in the file.
+
+    Certificates are named in it, or lie in the home folder, for every connection of ours.
+    """
+    ours = {name: text for name, text in os.environ.items() if _CERTIFICATES.fullmatch(name)}
     return {
+        **ours,
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "PGPASSFILE": f"/proc/self/fd/{passfile}",
         "PGHOST": endpoint.host,
@@ -222,7 +229,7 @@ def _environment(endpoint: Endpoint, passfile: int) -> dict[str, str]:
 
 def _tls(sslmode: str) -> dict[str, str]:
     """Lend pg_dump the libpq of psycopg: the wheel's own is built without TLS, and says so."""
-    if sslmode in {"disable", "prefer"}:
+    if sslmode == "disable":
         return {}
     package = _installed("psycopg_binary")
     found = next(package.parent.glob(TLS_LIBPQ), None) if package else None

@@ -67,8 +67,15 @@ class Tunnel:
         far.settimeout(None)
         with self._lock:
             self._open.add(far)
+        if not self._greet(near, far):
+            self._end({near, far})
+            return
         threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
         self._pump(far, near)
+
+    def _greet(self, near: socket.socket, far: socket.socket) -> bool:
+        """Tell whether bytes are passed on; an heir may speak before."""
+        return True
 
     def _pump(self, one: socket.socket, other: socket.socket) -> None:
         with suppress(OSError):

@@ -12,7 +12,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from db_migration.following import follow
-from db_migration.postgres import SILENCE_SECONDS, rows
+from db_migration.pinned import SILENCE_SECONDS
+from db_migration.postgres import rows
 from tests.support import exact, timeouts
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import Scenario

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from db_migration import postgres
+from db_migration import pinned
 from db_migration.agent import observe
 from db_migration.preflight import airbyte_side as preflight_airbyte
 from db_migration.preflight import preflight
@@ -188,7 +188,7 @@ def test_a_table_that_is_held_hides_nothing_else(
 ) -> None:
     whole = set(checked(scenario))
     scenario.journal().open()
-    monkeypatch.setitem(postgres.PINNED, "lock_timeout", "200ms")
+    monkeypatch.setitem(pinned.PINNED, "lock_timeout", "200ms")
     with scenario.source.connect("airbyte") as prod, prod.transaction():
         prod.execute("LOCK TABLE connection IN ACCESS EXCLUSIVE MODE")
         found = checked(scenario)

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from db_migration import postgres
+from db_migration import pinned
 from db_migration.agent.agent import Agent
 from db_migration.agent.plan import Step
 from db_migration.catalog import Table
@@ -132,7 +132,7 @@ def test_stops_in_the_middle_of_a_table(filled: Scenario, monkeypatch: pytest.Mo
 def test_says_what_a_slot_waits_for(prepared: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipe, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(seed, "LONG_SECONDS", 0.1)
-    monkeypatch.setitem(postgres.PINNED, "lock_timeout", "50ms")  # a slot waits longer than that
+    monkeypatch.setitem(pinned.PINNED, "lock_timeout", "50ms")  # a slot waits longer than that
     told: list[Any] = []
     with prepared.source.connect("airbyte") as prod:
         prod.execute("BEGIN; INSERT INTO stream_reset (stream_name) VALUES ('open')")

@@ -361,6 +361,15 @@ def test_nothing_is_fed_from_a_publication_that_leaves_something_out() -> None:
         plan.next_step(narrowed)
 
 
+def test_no_copy_is_made_where_a_policy_hides_rows() -> None:
+    seen = World(role=True).observe()
+    assert seen.source is not None
+    guarded = replace(seen, source=replace(seen.source, partly_read=("public.guarded",)))
+    for next_step in (plan.next_step, snapshot_plan.next_step):
+        with pytest.raises(BlockedError, match="row security on"):
+            next_step(guarded)
+
+
 def test_foreign_mirror_is_not_touched() -> None:
     world = prepared()
     world.mirror = Db(content="foreign")

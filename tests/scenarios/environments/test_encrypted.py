@@ -1,0 +1,86 @@
+"""Servers that let nobody in without encryption (`hostssl`), by every way that we come."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.fix_postgres import PgServer, own_server, unprivileged_ids
+from tests.support.scenario import Scenario
+
+HOSTSSL = """
+local all all trust
+hostssl all,replication all all scram-sha-256
+"""
+SETUP = Path(__file__).with_name("setup.sql")
+
+
+def encrypt(server: PgServer) -> None:
+    home = Path(server.home)
+    key, certificate = home / "server.key", home / "server.crt"
+    make = ["openssl", "req", "-new", "-x509", "-nodes", "-days", "3", "-subj", "/CN=127.0.0.1"]
+    make += [
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
+    subprocess.run(make, check=True, capture_output=True)
+    os.chown(key, *(unprivileged_ids() or (-1, -1)))
+    key.chmod(0o600)
+    certificate.chmod(0o644)
+    with (server.data / "postgresql.conf").open("a") as conf:
+        conf.write(f"ssl = on\nssl_key_file = '{key}'\nssl_cert_file = '{certificate}'\n")
+    (server.data / "pg_hba.conf").write_text(HOSTSSL)
+    server.restart()
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[PgServer, PgServer]]:
+    with ExitStack() as running:
+        found = [
+            running.enter_context(own_server(major, user))
+            for major, user in ((13, "docker"), (17, "postgres"))
+        ]
+        for server in found:
+            encrypt(server)
+        yield found[0], found[1]
+
+
+@pytest.fixture
+def encrypted(servers: tuple[PgServer, PgServer], tmp_path: Path) -> Iterator[Scenario]:
+    found = Scenario(*servers, tmp_path)
+    found.reset(SETUP.read_text())
+    yield found
+    for stop in found.stops:
+        stop()
+
+
+@pytest.mark.parametrize("mode", ["logical", "snapshot"])
+def test_a_source_that_takes_encryption_only(encrypted: Scenario, mode: str) -> None:
+    """With `prefer`, which is what prod is entered with where nothing else is said."""
+    encrypted.settings["feeds.0.mode"] = mode
+    encrypted.converge()
+    encrypted.assert_equal()
+
+
+def test_the_authority_is_named_once_for_all(
+    encrypted: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By libpq's own variable, which pg_dump has to be given, too."""
+    known = encrypted.folder / "known.crt"
+    homes = [Path(server.home) for server in (encrypted.source, encrypted.target)]
+    known.write_text("".join((home / "server.crt").read_text() for home in homes))
+    monkeypatch.setenv("PGSSLROOTCERT", str(known))
+    sides = ("feeds.0.source", "feeds.0.target", "control")
+    encrypted.settings |= {f"{side}.sslmode": "verify-full" for side in sides}
+    encrypted.settings["feeds.0.mode"] = "snapshot"
+    encrypted.converge()
+    encrypted.assert_equal()
