@@ -22,6 +22,7 @@ from db_migration.errors import (
     Stopping,
     UnreachableError,
 )
+from db_migration.following import log_watch
 from db_migration.following.heartbeat import Heartbeat
 from db_migration.journal import Journal
 from db_migration.reporting import error_text, evidence, feed_state, status
@@ -143,6 +144,7 @@ class Agent:
             self._report(outage)
             return
         self.journal.tidy()
+        log_watch.keep(self.context, self.journal, sight.planner)
         if told["error"] is None or rests is not None:
             self._fault.unseen()
         elif self._worker.missed:
