@@ -126,6 +126,8 @@ class Agent:
             raise outage
         if decision.step is Step.WAIT:
             self._wait(sight, decision, outage)
+            if allowed is None:  # else beside an agent, who might see half of a note
+                log_watch.keep(self.context, self.journal, sight.planner)
             return Step.WAIT
         if allowed is not None and decision.step not in allowed:
             return Step.WAIT
@@ -144,7 +146,6 @@ class Agent:
             self._report(outage)
             return
         self.journal.tidy()
-        log_watch.keep(self.context, self.journal, sight.planner)
         if told["error"] is None or rests is not None:
             self._fault.unseen()
         elif self._worker.missed:
