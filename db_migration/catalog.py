@@ -64,8 +64,8 @@ class Table:
     """
     body: str = ""
     """For `same_rows`, which tells whether rows came about by DDL, of which no subscriber hears:
-    the table or a column was made again, another table got its name, ALTER TABLE computed values
-    anew. Differs from server to server.
+    the table or a column was made again, another table got its name or had it for a while, ALTER
+    TABLE computed values anew. Differs from server to server.
     """
     listing: str = ""
     """Changes when the table is put into the publication anew, or the publication is altered: of
@@ -112,15 +112,18 @@ BODY = """
 (SELECT concat(
     left(md5(concat_ws(' ', c.oid, c.reltoastrelid,
         string_agg(a.attnum::text, ',' ORDER BY a.attnum))), 12),
+    ':', (SELECT t.xmin FROM pg_type t WHERE t.oid = c.reltype),
     CASE c.reltoastrelid WHEN 0 THEN concat(' ',
         left(md5(concat(string_agg(a.xmin::text, ',' ORDER BY a.attnum))), 12), ' ', c.relfilenode)
     END)
 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
 """
 """ALTER TABLE that rewrites gives a table other storage for long values, which nothing else does
-(finish_heap_swap, commands/cluster.c). One that has none shows it by its columns' versions and its
-file, of which nothing else changes both at once: GRANT on a column and SET STATISTICS change the
-first, TRUNCATE, CLUSTER and VACUUM FULL the second.
+(finish_heap_swap, commands/cluster.c). The type of its rows has another version after it was
+renamed, be it there and back, or was given to another owner, and after nothing else. A table
+without such storage shows that it was rewritten by its columns' versions and its file, of which
+nothing else changes both at once: GRANT on a column and SET STATISTICS change the first, TRUNCATE,
+CLUSTER and VACUUM FULL the second.
 """
 
 
@@ -128,9 +131,12 @@ def same_rows(before: str, now: str) -> bool:
     """Tell by two bodies of a table whether no DDL has made rows between them."""
     then, *parts = before.split(" ")
     made, *parts_now = now.split(" ")
-    if then != made or not parts:
-        return then == made
-    return any(part in parts_now for part in parts)
+    then, _, named = then.partition(":")
+    made, _, named_now = made.partition(":")
+    # What an earlier version has noted says nothing of names.
+    if then != made or (named and named != named_now):
+        return False
+    return not parts or any(part in parts_now for part in parts)
 
 
 TABLES = sql.SQL("""

@@ -53,6 +53,8 @@ class Effect(StrEnum):
     SWAP_WORKING = "target.swap_working"
     START_READER = "reader.start"
     DROP_OLD_WORKING = "target.drop_old_working"
+    MARK_LOGS = "target.mark_logs"
+    NOTE_LOGS = "source.note_logs"
     DROP_NEXT_WORKING = "target.drop_next_working"
     RECONNECT = "target.reconnect"
     DROP_SUBSCRIPTION = "target.drop_subscription"

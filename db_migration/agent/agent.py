@@ -22,6 +22,7 @@ from db_migration.errors import (
     Stopping,
     UnreachableError,
 )
+from db_migration.following import log_watch
 from db_migration.following.heartbeat import Heartbeat
 from db_migration.journal import Journal
 from db_migration.reporting import error_text, evidence, feed_state, status
@@ -125,6 +126,8 @@ class Agent:
             raise outage
         if decision.step is Step.WAIT:
             self._wait(sight, decision, outage)
+            if allowed is None:  # else beside an agent, who might see half of a note
+                log_watch.keep(self.context, self.journal, sight.planner)
             return Step.WAIT
         if allowed is not None and decision.step not in allowed:
             return Step.WAIT

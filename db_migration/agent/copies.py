@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db_migration import catalog
-from db_migration.agent.state import Database, Mark, Observed, Slot, Source, Target
+from db_migration.agent.state import Database, Log, Logs, Mark, Observed, Slot, Source, Target
 from db_migration.errors import BlockedError
 
 NO_TABLE_CHANGED = (
@@ -12,6 +12,19 @@ NO_TABLE_CHANGED = (
 )
 TABLE_CHANGED = "table {}, or what belongs to it, has changed on the source"
 STUCK = "its worker fails again and again at the same change of the source"
+SOURCE_SET_BACK = (
+    "the source was set back, or its slot made by somebody else, and what it writes may be skipped"
+)
+TARGET_SET_BACK = (
+    "the target was set back, or somebody else has read its slot, and what it lacks is not sent "
+    "again"
+)
+PROMOTED = (
+    "the {} was a standby, or recovered from an archive, and may lack the last of what it had "
+    "written"
+)
+NOTED_EVERY_BYTES = 256 * 1024
+"""Of log on either side. Prod pays a comment for it, the target the mirror's mark, twice."""
 ROWS_CHANGED = "table {}, or a column of it, was made again or computed anew on the source"
 
 
@@ -58,13 +71,61 @@ def useless(source: Source, target: Target) -> str | None:
         return "its slot is gone"
     if source.slot.lost:
         return "its slot has lost the WAL it needs"
-    if source.slot.beyond_log or source.set_back:
+    if source.slot.beyond_log:
         return "the source's log was set back, and would be skipped until it has grown again"
-    if target.set_back:
-        return "the target was set back, and what it has lost is not sent again"
     if target.mirror.mark is None:
         return "it has no mark"
-    return changed(target.mirror.mark, source)
+    return set_back(target.mirror.mark, source, target) or changed(target.mirror.mark, source)
+
+
+def set_back(mark: Mark, source: Source, target: Target) -> str | None:
+    """Say which server has not got any more what it had when both were last noted."""
+    known, noted = _notes(mark, source)
+    last = known[-1]
+    if noted not in known:
+        older = last is not None and (noted is None or noted.source.lsn < last.source.lsn)
+        return SOURCE_SET_BACK if older else TARGET_SET_BACK
+    if last is None:
+        return None
+    logs = {"source": (last.source, source.log), "target": (last.target, target.log)}
+    for side, (then, now) in logs.items():
+        if then.server == now.server and then.timeline != now.timeline:
+            return PROMOTED.format(side)
+    return None
+
+
+def next_note(mark: Mark, source: Source, target: Target) -> tuple[Logs | None, Logs] | None:
+    """Return what the source notes and what it is to note; None while the last one is near enough.
+
+    One that failed is no reason for another at once: prod's log would be full of the failures.
+    """
+    known, noted = _notes(mark, source)
+    last, now = known[-1], Logs(source.log, target.log)
+    if last is not None and not _grown(last.source, now.source):
+        return (noted, now) if _grown(last.target, now.target) else None
+    return noted, now
+
+
+def _grown(then: Log, now: Log) -> bool:
+    return then.server != now.server or now.lsn - then.lsn >= NOTED_EVERY_BYTES
+
+
+def _notes(mark: Mark, source: Source) -> tuple[tuple[Logs | None, ...], Logs | None]:
+    """Return what this source may note by the mark, and what it notes.
+
+    What another server has noted does not count: databases and marks outlive their servers. Nor
+    does what was noted before the copy was begun, of one before it.
+    """
+    noted, server = source.noted, source.log.server
+    if noted is not None and (noted.source.server != server or noted.source.lsn < _bytes(mark.lsn)):
+        noted = None
+    last = mark.noted[-1] if mark.noted else None
+    return mark.noted if last is not None and last.source.server == server else (None,), noted
+
+
+def _bytes(lsn: str) -> int:
+    high, _, low = lsn.rpartition("/")
+    return (int(high or "0", 16) << 32) + int(low, 16)
 
 
 def outgrown(seen: Observed) -> BlockedError | None:

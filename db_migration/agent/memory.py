@@ -10,7 +10,6 @@ from db_migration.agent.patience import Applying
 from db_migration.agent.plan import Step
 from db_migration.agent.state import Observed
 from db_migration.following.heartbeat import Heartbeat
-from db_migration.following.log_watch import LogMemory
 from db_migration.following.schema_watch import SchemaMemory
 
 FIRST_REST_SECONDS = 1.0
@@ -59,11 +58,9 @@ class Rest:
 
 @dataclass
 class Memory:
-    """The source's schema as last read, both logs, the measured lag, and what failed."""
+    """The source's schema as last read, the measured lag, and what failed."""
 
     schema: SchemaMemory = field(default_factory=SchemaMemory)
-    source_log: LogMemory = field(default_factory=LogMemory)
-    target_log: LogMemory = field(default_factory=LogMemory)
     heartbeat: Heartbeat | None = None
     applying: Applying = field(default_factory=Applying)
     copies: Rest = field(default_factory=Rest)
@@ -90,7 +87,6 @@ class Memory:
         """Expect how a step ends."""
         if step in COPIES:
             self.copies.begin()
-            self.source_log, self.target_log = LogMemory(), LogMemory()
         if step is Step.CLONE_WORKING:
             self.clones.begin()
 

@@ -16,7 +16,7 @@ from db_migration.agent.memory import Memory
 from db_migration.config import Mode
 from db_migration.context import Context
 from db_migration.errors import MigrationError, UnreachableError
-from db_migration.following import marks, sequences, worker
+from db_migration.following import log_watch, marks, sequences, worker
 from db_migration.journal import Journal
 from db_migration.postgres import Connection, Endpoint, held, row
 from db_migration.sides import epoch, standby
@@ -77,7 +77,6 @@ def look(
         with context.control.connect() as connection:
             intent = _intent(journal, connection)
             last = journal.last_verification(connection)
-            memory.target_log.look(connection, "target")
             seen_target = target(context, connection, sequences_there, sight, stalled=stalled)
             seen = replace(first, source=seen_source, target=seen_target)
             sight.snapshot = _copies(context, connection, seen)
@@ -100,9 +99,6 @@ def look(
 
 def _remember(sight: Sight, seen: state.Observed, memory: Memory) -> None:
     """Add what only time has shown; a worker that lacks room is not helped by a copy."""
-    if seen.target is not None:
-        target = replace(seen.target, set_back=memory.target_log.set_back)
-        seen = replace(seen, target=target)
     sight.planner = replace(
         memory.with_worker(seen, sight.apply_errors, helped=sight.cause is None),
         quiet_seconds=memory.schema.quiet_seconds(time.monotonic()),
@@ -236,6 +232,7 @@ def target(
     stalled: bool = False,
 ) -> state.Target:
     """Observe the target's server from its control database."""
+    written = log_watch.look(connection, "target")
     comments = marks.of_databases(connection)
     name = context.feed.target.database
     mirror = database(context.mirror, comments)
@@ -256,6 +253,7 @@ def target(
         subscription=subscription if name in comments else None,
         sequences_behind=behind,
         working=observe_working.working(context, connection, comments, sight),
+        log=written,
     )
 
 

@@ -10,7 +10,7 @@ from db_migration.agent.memory import Memory
 from db_migration.config import Mode
 from db_migration.context import Context
 from db_migration.errors import UnreachableError
-from db_migration.following import publication, settings, slots
+from db_migration.following import log_watch, publication, settings, slots
 from db_migration.postgres import Connection, value
 from db_migration.snapshots import plan as snapshot_plan
 
@@ -22,7 +22,7 @@ def source(
 ) -> state.Source:
     """Observe the source, as the owner of its tables."""
     reader = context.reader.login.user
-    set_back = memory.source_log.look(connection, "source")
+    written = log_watch.look(connection, "source")
     log = settings.look(connection, settings.WAL_LEVEL)
     ready = role_ready(context, connection, log.running, allowed)
     schema = memory.schema.look(connection, time.monotonic())
@@ -40,7 +40,8 @@ def source(
         tables=schema.tables,
         types=schema.types,
         slot=slots.look(connection, context.feed.slot),
-        set_back=set_back,
+        log=written,
+        noted=log_watch.noted(connection, context.feed.slot),
     )
 
 

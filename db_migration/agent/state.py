@@ -62,6 +62,26 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class Log:
+    """How far a server's log (WAL) is on its disk."""
+
+    server: str = ""
+    """Its system identifier."""
+    timeline: int = 0
+    """Another one since a standby was promoted, or a backup recovered from an archive."""
+    lsn: int = 0
+    """In bytes."""
+
+
+@dataclass(frozen=True)
+class Logs:
+    """How far both logs were when a note was made of it: see following/log_watch.py."""
+
+    source: Log
+    target: Log
+
+
+@dataclass(frozen=True)
 class Source:
     """What the source's catalogs say."""
 
@@ -80,8 +100,9 @@ class Source:
     tables: Mapping[str, SourceTable] = field(default_factory=dict)
     types: str = ""
     slot: Slot | None = None
-    set_back: bool = False
-    """Whether its log has become shorter since it was first seen."""
+    log: Log = Log()
+    noted: Logs | None = None
+    """What is noted of the reader of our slot."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +133,9 @@ class Mark:
     """The tables' `body` on the source; earlier versions noted none."""
     listings: Mapping[str, str] = field(default_factory=dict)
     """Their `listing` where their changes begin to come; earlier versions noted none."""
+    noted: tuple[Logs | None, ...] = ()
+    """What the source may note of it: two while a note is being made. Earlier versions made none.
+    """
     followed: bool = False
     """Whether it may hold more than was there at `lsn`. Earlier versions noted nothing: see
     `follow.drop_subscription`.
@@ -165,8 +189,7 @@ class Target:
     subscription: Subscription | None = None
     sequences_behind: bool = False
     working: Working | None = None
-    set_back: bool = False
-    """Whether its log has become shorter since it was first seen."""
+    log: Log = Log()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from db_migration.context import Context
 from db_migration.cutover.sides import Sides
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, DifferenceFoundError
-from db_migration.following import follow, marks, prepare, sequences, slots
+from db_migration.following import follow, marks, prepare, sequences, slots, subscription
 from db_migration.journal import Journal
 from db_migration.postgres import APPLICATION_NAME, Connection, until, value
 from db_migration.seeding import seed
@@ -214,11 +214,7 @@ def hand_over(sides: Sides) -> None:
     with context.owner.connect() as connection:
         slot = slots.look(connection, context.feed.slot)
     with context.mirror.connect() as connection:
-        query = (
-            "SELECT subenabled FROM pg_subscription WHERE subname = %s AND subdbid = "
-            "(SELECT oid FROM pg_database WHERE datname = current_database())"
-        )
-        enabled = value(connection, query, (context.feed.slot,))
+        enabled = subscription.enabled(connection, context.feed.slot)
     if enabled is None:
         if slot is not None:
             follow.drop_slot(context)

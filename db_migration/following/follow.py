@@ -15,7 +15,7 @@ from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
-from db_migration.following import marks, slots, worker
+from db_migration.following import marks, slots, subscription, worker
 from db_migration.pinned import options
 from db_migration.postgres import (
     CONNECT_TIMEOUT_SECONDS,
@@ -23,7 +23,6 @@ from db_migration.postgres import (
     hush,
     run,
     until,
-    value,
 )
 
 REFRESH_DEADLINE_SECONDS = 60
@@ -218,16 +217,10 @@ def drop_subscription(context: Context) -> None:
 
     One that an earlier version enabled is noted here: without it nothing else tells of it.
     """
-    query = "SELECT true FROM pg_subscription WHERE subname = %s AND subdbid = (SELECT oid FROM "
-    query += "pg_database WHERE datname = current_database())"
     with context.mirror.connect() as connection:
-        if value(connection, query, (context.feed.slot,)):
+        if subscription.enabled(connection, context.feed.slot) is not None:
             note_followed(context)
-            run(connection, _alter(context, "DISABLE"))
-            marks.forget_uncopied(connection, context.feed.slot)
-            run(connection, _alter(context, "SET (slot_name = NONE)"))
-            drop = sql.SQL("DROP SUBSCRIPTION {}").format(sql.Identifier(context.feed.slot))
-            run(connection, drop)
+            subscription.drop(connection, context.feed.slot)
 
 
 @effect(Effect.REFRESH_SUBSCRIPTION)

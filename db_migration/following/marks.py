@@ -9,8 +9,9 @@ from typing import Any
 
 from psycopg import sql
 
-from db_migration.agent.state import Mark, Snapshot
+from db_migration.agent.state import Log, Logs, Mark, Snapshot
 from db_migration.catalog import NORMAL_OBJECTS, copied_so_far
+from db_migration.config import PUBLICATION
 from db_migration.postgres import Connection, rows, run, value
 
 KEY = "airbyte_migration"
@@ -61,8 +62,14 @@ def mirror_mark(comment: str | None) -> Mark | None:
         keys=found.get("keys", {}),
         bodies=found.get("bodies", {}),
         listings=found.get("listings", {}),
+        noted=tuple(logs(noted) for noted in found.get("noted", ())),
         followed=found.get("followed", False),
     )
+
+
+def logs(noted: dict[str, Any] | None) -> Logs | None:
+    """Read how far both logs were when that was noted."""
+    return Logs(**{side: Log(**log) for side, log in noted.items()}) if noted else None
 
 
 def working_mark(comment: str | None) -> WorkingMark | None:
@@ -130,6 +137,8 @@ def write_mirror(connection: Connection, database: str, mark: Mark) -> None:
         body["bodies"] = dict(mark.bodies)
     if mark.listings:
         body["listings"] = dict(mark.listings)
+    if mark.noted:
+        body["noted"] = [noted and asdict(noted) for noted in mark.noted]
     if mark.followed:
         body["followed"] = True
     if mark.snapshot is not None:
@@ -161,6 +170,12 @@ def write_working(connection: Connection, database: str, mark: WorkingMark) -> N
         "complete": mark.complete,
     }
     _comment(connection, sql.SQL("DATABASE {}").format(sql.Identifier(database)), body)
+
+
+def write_publication(connection: Connection, body: dict[str, Any]) -> None:
+    """Note on our publication what is known of the readers of each slot; nothing, no comment."""
+    name = sql.SQL("PUBLICATION {}").format(sql.Identifier(PUBLICATION))
+    _comment(connection, name, body or None)
 
 
 def read_role(connection: Connection, role: str) -> dict[str, Any] | None:
@@ -230,6 +245,6 @@ def _this_database(connection: Connection) -> str:
     )
 
 
-def _comment(connection: Connection, on: sql.Composed, body: dict[str, Any]) -> None:
-    text = json.dumps({KEY: body}, sort_keys=True)
+def _comment(connection: Connection, on: sql.Composed, body: dict[str, Any] | None) -> None:
+    text = json.dumps({KEY: body}, sort_keys=True) if body is not None else None
     run(connection, sql.SQL("COMMENT ON {} IS {}").format(on, sql.Literal(text)))

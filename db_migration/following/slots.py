@@ -7,7 +7,7 @@ from typing import Any
 from db_migration.agent.state import Slot
 from db_migration.config import FeedConfig
 from db_migration.context import Context
-from db_migration.following import marks, notes, worker
+from db_migration.following import log_watch, marks, notes, worker
 from db_migration.postgres import Connection, row, rows, run, until, value
 
 SUBSCRIBERS = "subscribers"
@@ -82,3 +82,4 @@ def drop(context: Context, connection: Connection) -> None:
             run(connection, "SELECT pg_terminate_backend(%s)", (reader,))
         until(lambda name=name: not value(connection, active, (name,)), worker.DEADLINE_SECONDS)
         run(connection, gone, (name,))
+    log_watch.forget(connection, context.feed.slot)

@@ -15,12 +15,11 @@ from db_migration import catalog, catalog_keys, sessions
 from db_migration.config import PUBLICATION, Config, ServerConfig, slot_name
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
-from db_migration.following import marks, sequences, worker
+from db_migration.following import marks, sequences, subscription
 from db_migration.postgres import (
     Connection,
     atomically,
     become,
-    row,
     rows,
     run,
     run_script,
@@ -90,29 +89,11 @@ def _refuse_incomplete(server: ServerConfig) -> None:
 
 @effect(Effect.LET_GO)
 def let_go(server: ServerConfig) -> None:
-    """Drop the mirror's subscription without a word to its source, which may be dead.
-
-    A worker that is gone has applied all that it had received: nothing is written afterwards.
-    """
-    subscription = slot_name(server.name)
+    """Drop the mirror's subscription."""
+    name = slot_name(server.name)
     with servers.at(server, server.mirror).connect() as connection:
-        found = row(
-            connection,
-            "SELECT true FROM pg_subscription WHERE subname = %s AND subdbid = "
-            "(SELECT oid FROM pg_database WHERE datname = current_database())",
-            (subscription,),
-        )
-        if found is None:
-            return
-        name = sql.Identifier(subscription)
-        run(connection, sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(name))
-        worker.until_gone(connection, subscription)
-        marks.forget_uncopied(connection, subscription)
-        run(connection, sql.SQL("ALTER SUBSCRIPTION {} SET (slot_name = NONE)").format(name))
-        # For tables in mid-copy DROP would call the source, and wait for a silent one without end.
-        nowhere = sql.SQL("ALTER SUBSCRIPTION {} CONNECTION 'host=/nowhere password=none'")
-        run(connection, nowhere.format(name))
-        run(connection, sql.SQL("DROP SUBSCRIPTION {}").format(name))
+        if subscription.enabled(connection, name) is not None:
+            subscription.drop(connection, name)
 
 
 @effect(Effect.ADD_LATE_KEYS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -193,6 +194,33 @@ def test_feed_is_paused_while_its_worker_waits_for_a_silent_source(
     wait_for(lambda: scenario.target.sql(f"{WORKS} AND received_lsn IS NULL"), timeouts.FOLLOW)
     follow.disable(scenario.context())
     assert not scenario.target.sql(WORKS)
+
+
+def test_a_table_in_mid_copy_does_not_have_a_silent_source_waited_for(
+    scenario: Scenario, tunnel: Tunnel
+) -> None:
+    """For its slot DROP SUBSCRIPTION would call the source, and wait for an answer without end."""
+    scenario.converge()
+    late = "CREATE TABLE late (id int PRIMARY KEY)"
+    scenario.source.sql(late, database="airbyte")
+    scenario.source.sql("ALTER PUBLICATION airbyte_migration ADD TABLE late", database="airbyte")
+    scenario.target.sql(late, database="airbyte_mirror")
+    scenario.target.sql("ALTER TABLE late OWNER TO airbyte", database="airbyte_mirror")
+    copied = "SELECT FROM pg_subscription_rel WHERE srsubstate = 'd'"
+    with scenario.target.connect("airbyte_mirror") as other:
+        other.execute("BEGIN; LOCK TABLE late IN SHARE MODE")
+        refresh = f"ALTER SUBSCRIPTION {SLOT} REFRESH PUBLICATION"
+        scenario.target.sql(refresh, database="airbyte_mirror")
+        wait_for(lambda: scenario.target.sql(copied, database="airbyte_mirror"), timeouts.FOLLOW)
+        tunnel.freeze()
+        dropped = threading.Thread(target=follow.drop_subscription, args=(scenario.context(),))
+        dropped.start()
+        dropped.join(timeouts.FOLLOW)
+        hangs = dropped.is_alive()
+    tunnel.mend()
+    dropped.join(timeouts.FOLLOW)
+    assert not hangs
+    assert scenario.target.sql("SELECT FROM pg_subscription") == []
 
 
 def test_a_change_that_can_not_be_applied_is_warned_of_once(scenario: Scenario) -> None:

@@ -30,6 +30,10 @@ CASES = {
     "INSERT INTO stream_reset VALUES ('new'); ALTER TABLE jobs REPLICA IDENTITY NOTHING",
     "two tables change their names": "ALTER TABLE one RENAME TO passing; "
     "ALTER TABLE two RENAME TO one; ALTER TABLE passing RENAME TO two",
+    "two tables change their names and take them back": "ALTER TABLE one RENAME TO passing; "
+    "ALTER TABLE two RENAME TO one; ALTER TABLE passing RENAME TO two; INSERT INTO one VALUES "
+    "(4, 4); ALTER TABLE one RENAME TO passing; ALTER TABLE two RENAME TO one; "
+    "ALTER TABLE passing RENAME TO two",
     "two schemas change their names": "ALTER SCHEMA blue RENAME TO passing; "
     "ALTER SCHEMA green RENAME TO blue; ALTER SCHEMA passing RENAME TO green",
     "a column is made again": "ALTER TABLE attempts DROP output, ADD output jsonb",

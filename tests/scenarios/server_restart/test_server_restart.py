@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support import timeouts
 from tests.support.fix_postgres import PgServer, wait_for
 from tests.support.scenario import FEED, Scenario
-
-LITTLE = 5_000_000
-"""Bytes of log."""
 
 
 def state_is(scenario: Scenario, wanted: str) -> bool:
@@ -94,73 +88,6 @@ def test_what_a_worker_has_applied_outlives_it_and_the_server(
     scenario.assert_equal()
 
 
-def test_source_that_was_set_back_is_copied_anew(scenario: Scenario) -> None:
-    """As from a snapshot of its disk: what it writes next would be skipped as seen already."""
-    source = scenario.source
-    stop = scenario.run_in_background(scenario.converge())
-    source.stop()
-    kept = kept_of(source)
-    source.start()
-    much = "INSERT INTO jobs (scope, status) SELECT repeat('x', 1000), 'pending' "
-    source.sql(f"{much} FROM generate_series(1, 5000)", database="airbyte")
-    scenario.assert_equal()
-    source.stop()
-    set_back(source, kept)
-    source.start()
-    write(source, "after it was set back")
-    scenario.assert_equal()
-    stop()
-    steps = [step for _, step, *_ in scenario.journal().events()]
-    assert steps.count("seed") == 4, "begun and ended, twice"
-
-
-def test_source_that_was_set_back_and_has_written_more_than_before_is_copied_anew(
-    scenario: Scenario,
-) -> None:
-    """Only who saw its log before knows: the slot stands in the midst of the new one."""
-    source, target = scenario.source, scenario.target
-    agent = scenario.converge()
-    source.stop()
-    kept = kept_of(source)
-    source.start()
-    write(source, "lost when it is set back")
-    source.write_wal(LITTLE)
-    scenario.assert_equal()
-    agent.once()
-    target.stop()
-    source.stop()
-    set_back(source, kept)
-    source.start()
-    agent.once()
-    write(source, "what the slot skips")
-    source.write_wal(2 * LITTLE)
-    target.start()
-    scenario.converge(agent)
-    scenario.assert_equal()
-
-
-def test_target_that_was_set_back_is_copied_anew(scenario: Scenario) -> None:
-    """As from a backup: its slot is past what was lost, and does not send that again."""
-    target = scenario.target
-    agent = scenario.converge()
-    target.stop()
-    kept = kept_of(target)
-    target.start()
-    write(scenario.source, "what the backup lacks")
-    target.write_wal(LITTLE)
-    scenario.assert_equal()
-    flushed = "SELECT pg_current_wal_flush_lsn() >= %s"
-    written = target.sql("SELECT pg_current_wal_insert_lsn()")[0]
-    wait_for(lambda: target.sql(flushed, *written) == [(True,)], timeouts.FOLLOW)
-    agent.once()
-    target.stop()
-    set_back(target, kept)
-    target.start()
-    write(scenario.source, "after it was set back")
-    scenario.converge(agent)
-    scenario.assert_equal()
-
-
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_server_that_is_a_standby_is_called_so(scenario: Scenario, side: str) -> None:
     agent = scenario.converge()
@@ -177,30 +104,6 @@ def test_server_that_is_a_standby_is_called_so(scenario: Scenario, side: str) ->
     assert f"the {side} is in recovery" in said["error"]["found"]
     scenario.converge(agent)
     assert scenario.copies() == 1
-
-
-def kept_of(server: PgServer) -> Path:
-    """Copy the disk of a server that is stopped."""
-    data = server.data.resolve()
-    kept = data.with_name(f"{data.name}-kept")
-    shutil.copytree(data, kept, symlinks=True)
-    own_as(data, kept)
-    return kept
-
-
-def set_back(server: PgServer, kept: Path) -> None:
-    """Put what was kept in the place of a stopped server's disk."""
-    data = server.data.resolve()
-    shutil.rmtree(data)
-    kept.rename(data)
-
-
-def own_as(model: Path, copy: Path) -> None:
-    """Give a copied folder the owner and the rights of its model."""
-    owner = model.stat()
-    for path in (copy, *copy.rglob("*")):
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
-    copy.chmod(owner.st_mode)
 
 
 def test_source_is_restarted_once_for_wal_level(scenario: Scenario) -> None:

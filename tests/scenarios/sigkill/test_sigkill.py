@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from db_migration.agent.copies import NOTED_EVERY_BYTES
 from db_migration.effects import Effect
 from tests.support.fix_postgres import wait_for
 from tests.support.killed_agent import lives
@@ -20,6 +21,7 @@ LATE = {
     Effect.ADD_LATE_KEYS,
     Effect.MARK_TABLES,
 }
+NOTES = (Effect.MARK_LOGS, Effect.NOTE_LOGS)
 AGAIN = (Effect.DROP_SUBSCRIPTION, Effect.DROP_SLOT)
 BROKEN = Effect.RECONNECT
 STRAY = {Effect.DROP_SEED: "airbyte_mirror_seed", Effect.DROP_NEXT_WORKING: "airbyte_next"}
@@ -31,7 +33,7 @@ RELEASE = (
 )
 OF_A_FEED = ("journal.", "source.", "target.", "reader.")
 """The others change who is active: the scenarios of the cut-over and the failover walk them."""
-NOT_FIRST = {*LATE, *AGAIN, *STRAY, *RELEASE, BROKEN}
+NOT_FIRST = {*LATE, *NOTES, *AGAIN, *STRAY, *RELEASE, BROKEN}
 FIRST_RUN = [e for e in Effect if e.startswith(OF_A_FEED) and e not in NOT_FIRST]
 
 Kill = Callable[..., int]
@@ -99,6 +101,10 @@ def test_later_runs(scenario: Scenario, agents: Kill) -> None:
         twice(agents, effect, late_table)
     agents()
     scenario.assert_equal()
+    for effect in NOTES:
+        twice(agents, effect, partial(scenario.source.write_wal, 2 * NOTED_EVERY_BYTES))
+    agents()
+    assert scenario.copies() == 1
 
     def new_column() -> None:
         scenario.source.sql(

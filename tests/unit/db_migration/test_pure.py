@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock, patch
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from db_migration import catalog
 from db_migration.agent import state
 from db_migration.config_access import HostControlConfig
 from db_migration.effects import Effect
@@ -60,10 +62,17 @@ def test_a_strangers_comment_is_no_mark(text: str) -> None:
     assert marks.is_strange(text)
 
 
+NOTED = state.Logs(source=state.Log("1", 1, 10), target=state.Log("2", 3, 20))
+
+
+@pytest.mark.parametrize("noted", [(), (NOTED,), (None, NOTED)])
 @pytest.mark.parametrize("followed", [True, False])
-def test_a_mark_says_whether_its_copy_was_followed(*, followed: bool) -> None:
-    listed = {"public.jobs": "1 2"}
-    mark = state.Mark("0/1", {"public.jobs": "a"}, "t", listings=listed, followed=followed)
+def test_a_mark_says_whether_its_copy_was_followed(
+    noted: tuple[state.Logs | None, ...], *, followed: bool
+) -> None:
+    """And how far both logs were then."""
+    mark = state.Mark("0/1", {"public.jobs": "a"}, "t", listings={"public.jobs": "1 2"})
+    mark = replace(mark, noted=noted, followed=followed)
     with patch.object(marks, "run") as run:
         marks.write_mirror(MagicMock(), "airbyte_mirror", mark)
     statement = run.call_args.args[1].as_string()
@@ -198,3 +207,24 @@ def test_starting_an_airbyte_may_take_as_long_as_helm_may() -> None:
 )
 def test_who_finds_all_connections_taken_is_told_so(said: str, *, taken: bool) -> None:
     assert crowded(said) is taken
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "same"),
+    [
+        ("made:1", "made:1", True),
+        ("made:1", "again:1", False),
+        ("made:1", "made:2", False),
+        ("made", "made:2", True),
+        ("made", "again:2", False),
+        ("made:1 columns file", "made:1 columns other", True),
+        ("made:1 columns file", "made:1 other file", True),
+        ("made:1 columns file", "made:1 other other", False),
+        ("made:1 columns file", "made:2 columns file", False),
+        ("made columns file", "made:2 columns file", True),
+        ("made columns file", "made:2 other other", False),
+    ],
+)
+def test_rows_that_ddl_has_made_show_in_a_tables_body(before: str, now: str, *, same: bool) -> None:
+    """An earlier version notes nothing of names."""
+    assert catalog.same_rows(before, now) is same
