@@ -71,6 +71,8 @@ class Table:
     """Changes when the table is put into the publication anew, or the publication is altered: of
     what was written before, a subscriber may not have heard.
     """
+    hidden: bool = False
+    """Whether row security shows whoever asked a part of the rows at most."""
 
     @property
     def full_name(self) -> str:
@@ -146,7 +148,7 @@ SELECT n.nspname, c.relname, c.relreplident::text,
        c.relfilenode, concat(c.xmin, ' ', n.xmin), {body}, coalesce((
            SELECT concat(r.oid, ' ', p.xmin) FROM pg_publication p
            JOIN pg_publication_rel r ON r.prpubid = p.oid
-           WHERE p.pubname = %s AND r.prrelid = c.oid), '')
+           WHERE p.pubname = %s AND r.prrelid = c.oid), ''), row_security_active(c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence = 'p'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'

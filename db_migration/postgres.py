@@ -46,7 +46,7 @@ MAKE_ROOM = (
 REFUSED = "password authentication failed"
 """In words as well: of a password that has expired, too."""
 
-# Both sides must print the same value as the same text, whatever the server's defaults are.
+# Both sides print a value alike, whatever the server's defaults are; a hidden row is an error.
 PINNED = {
     "client_encoding": "UTF8",
     "timezone": "UTC",
@@ -59,6 +59,7 @@ PINNED = {
     "quote_all_identifiers": "off",
     "array_nulls": "on",
     "transform_null_equals": "off",
+    "row_security": "off",
     "lc_monetary": "C",
     "xmloption": "content",
     "default_transaction_read_only": "off",

@@ -16,6 +16,7 @@ from db_migration.errors import BlockedError
 from db_migration.following import follow, marks, prepare
 from db_migration.postgres import become, run, run_script
 from db_migration.seeding import dump, seed
+from db_migration.seeding import plan as seed_plan
 
 
 def add_tables(context: Context) -> None:
@@ -27,6 +28,7 @@ def add_tables(context: Context) -> None:
         late = sorted(set(found) - set(mark.tables))
         keys = catalog_keys.last(source, late)
     tables = [found[name] for name in late]
+    seed_plan.refuse_hidden(tables, context.reader.login.user)
     added = described.fingerprints(tables)
     bodies = {**mark.bodies, **{table.full_name: table.body for table in tables}}
     # What an earlier attempt has begun may have changed since the look that led here.

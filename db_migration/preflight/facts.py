@@ -129,6 +129,10 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_trigger g ON g.tgrelid = c.oid WHERE {catalog.USER_SCHEMAS} AND
 """
 _NAME = "n.nspname || '.' || c.relname"
+_HIDDEN = """
+c.relrowsecurity AND (c.relforcerowsecurity OR NOT EXISTS (
+  SELECT FROM pg_roles r WHERE r.rolname = %(reader)s AND (r.rolbypassrls OR r.rolsuper)))
+"""
 # `relhassubclass` stays true when the last child is dropped.
 _PARTITIONED = """
 (c.relkind = 'p' OR c.relkind = 'r' AND (c.relispartition OR EXISTS (
@@ -182,7 +186,7 @@ SOURCE: dict[str, str] = {
     "foreign": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'f')",
     "partitioned": f"SELECT array(SELECT {_NAME} {_TABLES} {_PARTITIONED})",
     "generated": columns.GENERATED,
-    "row_security": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'r' AND c.relrowsecurity)",
+    "row_security": f"SELECT array(SELECT {_NAME} {_TABLES} c.relkind = 'r' AND {_HIDDEN})",
     "odd_types": columns.ODD,
     "incomparable": columns.INCOMPARABLE,
     "not_binary": columns.NOT_BINARY,

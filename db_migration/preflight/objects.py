@@ -56,8 +56,10 @@ _KINDS = (
         "row_security",
         "Tables with row security",
         Result.FAIL,
-        "the feed's role would read only a part of the rows",
-        "ALTER TABLE ... DISABLE ROW LEVEL SECURITY, or move them elsewhere",
+        "the feed's role would read only a part of the rows, and no copy is made of that",
+        "give the feed's role BYPASSRLS on the source, as a superuser (not enough where row "
+        "security is FORCEd: the mirror could not be written), or ALTER TABLE ... DISABLE ROW "
+        "LEVEL SECURITY",
     ),
     _Kind(
         "odd_types",

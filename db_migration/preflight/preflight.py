@@ -130,6 +130,7 @@ def read_source(context: Context, connection: Connection) -> SourceFacts:
     """Read the source as its owner."""
     args = {
         "slot": context.feed.slot,
+        "reader": context.reader.login.user,
         "margin": context.feed.sequence_margin,
         "long": LONG_TRANSACTION_SECONDS,
     }

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from psycopg import sql
+
 from db_migration.catalog import Table
 from db_migration.catalog_keys import Constraint, Index
 from db_migration.errors import BlockedError
@@ -81,6 +83,18 @@ def refuse_same_names(tables: Sequence[Table]) -> None:
             found=f"tables of the same name, but for the quotes: {', '.join(map(quoted, twice))}",
             needed="a `schema.table` of its own for each table, also without quotes",
             way_out="rename one of them on the source: ALTER TABLE ... RENAME TO ...",
+        )
+
+
+def refuse_hidden(tables: Sequence[Table], role: str) -> None:
+    """Refuse tables of which row security shows the feed's role a part of the rows at most."""
+    name = sql.Identifier(role).as_string(None)
+    if hidden := [quoted(table) for table in tables if table.hidden]:
+        raise BlockedError(
+            found=f"row security hides rows from `{role}` on the source: {', '.join(hidden)}",
+            needed="a role that reads every row of each table",
+            way_out=f"ALTER ROLE {name} BYPASSRLS there, as a superuser, or ALTER TABLE ... "
+            "DISABLE ROW LEVEL SECURITY; this is tried again by itself",
         )
 
 

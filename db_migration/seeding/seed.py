@@ -83,6 +83,7 @@ def seed(context: Context, *, verify: bool = False) -> Loaded:
         start = create_slot(context, walsender)
         with _snapshot(context, start) as source:
             what = read_plan(source, start)
+            seed_plan.refuse_hidden(what.tables, context.reader.login.user)
             # Two connections stand for the snapshot: the loss of one does not end it.
             again = value(source, "SELECT pg_export_snapshot()")
             with ThreadPoolExecutor() as pool:  # one core would be idle until the rows come
