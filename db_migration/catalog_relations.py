@@ -38,7 +38,8 @@ parent's trigger, which only newer servers list.
 
 STATES = """
 SELECT {table}, 'column ' || n.nspname || '.' || c.relname || '.' || a.attname || ' collation '
-       || k.collname
+       || CASE k.collnamespace WHEN 'pg_catalog'::regnamespace THEN ''
+          ELSE k.collnamespace::regnamespace::text || '.' END || k.collname
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid
 JOIN pg_collation k ON k.oid = a.attcollation

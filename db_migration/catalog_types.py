@@ -25,7 +25,8 @@ FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 CROSS JOIN LATERAL (VALUES (' ' || format_type(t.typbasetype, t.typtypmod)), (
        CASE WHEN t.typnotnull THEN ' not null' ELSE '' END
        || coalesce(' default ' || pg_get_expr(t.typdefaultbin, 0), '')
-       || coalesce((SELECT string_agg(' ' || pg_get_constraintdef(o.oid), '' ORDER BY o.conname)
+       || coalesce((SELECT string_agg(' ' || o.conname || ' ' || pg_get_constraintdef(o.oid), ''
+       ORDER BY o.conname)
        FROM pg_constraint o WHERE o.contypid = t.oid AND o.contype = 'c'), ''))
 ) AS described (line)
 WHERE t.typtype = 'd' AND {user} AND {own_type}
@@ -37,7 +38,10 @@ FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace JOIN pg_class c ON 
 WHERE {user} AND c.relkind = 'c' AND {own_type}
 UNION ALL
 SELECT '', 'range ' || n.nspname || '.' || t.typname || ' of ' || r.rngsubtype::regtype::text
+       || coalesce(' collation ' || k.collname, '') || ' canonical ' || r.rngcanonical::text
+       || ' difference ' || r.rngsubdiff::text
 FROM pg_range r JOIN pg_type t ON t.oid = r.rngtypid JOIN pg_namespace n ON n.oid = t.typnamespace
+LEFT JOIN pg_collation k ON k.oid = r.rngcollation
 WHERE {user} AND {own_type}
 """
 
@@ -71,7 +75,8 @@ EXTENSIONS = "SELECT extname FROM pg_extension"
 """Whatever their version: the target has its own."""
 
 VIEWS = """
-SELECT 'view ' || n.nspname || '.' || c.relname, pg_get_viewdef(c.oid)
+SELECT CASE c.relkind WHEN 'm' THEN 'materialized ' ELSE '' END || 'view ' || n.nspname || '.'
+       || c.relname, pg_get_viewdef(c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE {user} AND c.relkind IN ('v', 'm') AND {own_relation}
 """

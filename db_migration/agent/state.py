@@ -114,6 +114,8 @@ class Snapshot:
     source: str
     sums: Mapping[str, str]
     """Rows and hash of every table, read in the snapshot."""
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    """Where each used sequence stood then; earlier versions noted none."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,12 @@ def late(there: list[Sequence], here: list[Sequence]) -> list[str]:
     return found
 
 
+def numbers(connection: Connection) -> dict[str, int]:
+    """Return the last number that each used sequence may have handed out."""
+    found = catalog.sequences(connection)
+    return {each.full_name: each.last_value for each in found if each.last_value is not None}
+
+
 def lead(there: Sequence, here: Sequence) -> int:
     """Return by how many numbers the copy is ahead; negative when it is behind, or unused.
 

@@ -50,7 +50,8 @@ def _active(config: Config) -> dict[str, Any] | None:
 def _feed(config: Config, feed: FeedConfig) -> dict[str, Any]:
     try:
         journal = Journal(Context(config, feed).control, feed.name)
-        return last(journal, feed.name, config.poll_seconds)
+        said = last(journal, feed.name, config.poll_seconds)
+        return {**said, **_on_source(Context(config, feed))} if said["silent"] else said
     except MigrationError as error:
         return {**unknown(feed.name, error), **_on_source(Context(config, feed))}
 
@@ -93,6 +94,7 @@ def silent(state: dict[str, Any], age: float) -> dict[str, Any]:
         "`docker logs db-migration` says why it ended",
     }
     now = {"state": "broken", "silent": True, "lag": None, "age_seconds": age}
+    now |= {"source_seen": False, "slot": None, "subscription": None}
     return {**state, **now, "next": "the agent has to run, see `error`", "error": error}
 
 

@@ -54,11 +54,13 @@ class Copy:
     tables: Mapping[str, Table]
     columns: Mapping[str, list[Column]]
     sums: Mapping[str, str]
+    numbers: Mapping[str, int]
 
     @property
     def mark(self) -> Mark:
         """What the copy shows."""
-        shown = Shown(self.taken.taken_at, self.context.feed.source.name, dict(self.sums))
+        source = self.context.feed.source.name
+        shown = Shown(self.taken.taken_at, source, dict(self.sums), self.numbers)
         return Mark(self.taken.lsn, self.definitions.tables, self.definitions.types, shown)
 
     def of_same_schema(self, found: Mark | None) -> bool:
@@ -118,7 +120,8 @@ def _look(context: Context, taken: Snapshot, mirror: Mark | None) -> tuple[Copy,
         seed_plan.refuse_same_names(listed)
         tables = {table.full_name: table for table in listed}
         columns = {name: catalog.columns(source, table) for name, table in tables.items()}
-    copy = Copy(context, taken, found, tables, columns, {})
+        numbers = sequences.numbers(source)
+    copy = Copy(context, taken, found, tables, columns, {}, numbers)
     with ThreadPoolExecutor(1) as other:
         here = (
             other.submit(sums_of, context.mirror, tables, columns)

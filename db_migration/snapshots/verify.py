@@ -7,17 +7,18 @@ the snapshot, which stands in its mark. Whoever has written to the mirror is fou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
-from db_migration import catalog
+from db_migration import catalog, catalog_grants
 from db_migration.agent.state import Mark
 from db_migration.context import Context
 from db_migration.errors import BlockedError
-from db_migration.following import marks
+from db_migration.following import marks, sequences
 from db_migration.postgres import Connection
 from db_migration.snapshots import source as snapshot_source
+from db_migration.verification import compare
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def of_mirror(context: Context, *, exact: bool = False) -> Held | None:
         tables = {table.full_name: table for table in catalog.tables(mirror)}
         found = {name: _sum(mirror, table) for name, table in tables.items()}
         differences = [*_definitions(mirror, mark), *_rows(mark.snapshot.sums, found)]
+        differences += _numbers(mirror, mark.snapshot.numbers)
+        differences += compare.ownership(mirror, context) + _granted(mirror, context)
     return Held(
         tables=len(tables),
         rows=sum(snapshot_source.rows_of(one) for one in found.values() if one),
@@ -77,6 +80,21 @@ def _definitions(mirror: Connection, mark: Mark) -> list[str]:
         if mark.tables.get(name) != here.tables.get(name)
     ]
     return found + (["a type is not defined as in the snapshot"] * (mark.types != here.types))
+
+
+def _granted(mirror: Connection, context: Context) -> list[str]:
+    """Name what a single role may do; what everybody may is part of the definitions."""
+    ours = {catalog_grants.PUBLIC, context.feed.source.reader.user}
+    found = catalog_grants.grants(mirror)
+    return compare.only_granted(
+        (grant.name, grant.grantee, grant.privilege) for grant in found if grant.grantee not in ours
+    )
+
+
+def _numbers(mirror: Connection, noted: Mapping[str, int]) -> list[str]:
+    here = catalog.sequences(mirror)
+    seen = [each for each in here if each.readable and each.full_name in noted]
+    return sequences.late([replace(each, last_value=noted[each.full_name]) for each in seen], here)
 
 
 def _rows(sums: Mapping[str, str], now: Mapping[str, str | None]) -> list[str]:

@@ -23,7 +23,7 @@ def everything_but_rows(source: Connection, mirror: Connection, context: Context
 def definitions_and_rights(source: Connection, mirror: Connection, context: Context) -> list[str]:
     """Name every difference that is neither in a row nor in a sequence's number."""
     there, here = catalog_described.read(source), catalog_described.read(mirror)
-    return differences(there, here) + _ownership(mirror, context)
+    return differences(there, here) + ownership(mirror, context)
 
 
 def sequences_behind(source: Connection, mirror: Connection) -> list[str]:
@@ -72,14 +72,18 @@ def _grants(there: Described, here: Described) -> list[str]:
         {(grant.name, grant.grantee, grant.privilege) for grant in side.grants}
         for side in (there, here)
     )
-    found = [
-        f"table {name}: {privilege} granted to {who} only on the mirror"
-        for name, who, privilege in sorted(other - one)
-    ]
-    return found + [
+    return only_granted(other - one) + [
         f"table {name}: {privilege} granted to {who} only on the source"
         for name, who, privilege in sorted(one - other)
         if who == catalog_grants.PUBLIC
+    ]
+
+
+def only_granted(rights: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Name each right on the mirror (relation, role, privilege) that should not be there."""
+    return [
+        f"table {name}: {privilege} granted to {who} only on the mirror"
+        for name, who, privilege in sorted(rights)
     ]
 
 
@@ -91,7 +95,8 @@ WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm') AND {user} AND {own_relation}
 UNION ALL
 SELECT 'type', n.nspname || '.' || t.typname, pg_get_userbyid(t.typowner)
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE t.typtype IN ('e', 'd', 'r') AND {user} AND {own_type}
+LEFT JOIN pg_class c ON c.oid = t.typrelid
+WHERE (t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c') AND {user} AND {own_type}
 UNION ALL
 SELECT 'function', n.nspname || '.' || p.proname, pg_get_userbyid(p.proowner)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {user} AND {own_function}
@@ -118,7 +123,7 @@ WHERE {user} AND {own_schema} AND NOT has_schema_privilege({owner}, n.oid, r.nee
 """What the owner may not do with his own."""
 
 
-def _ownership(mirror: Connection, context: Context) -> list[str]:
+def ownership(mirror: Connection, context: Context) -> list[str]:
     """Name what does not belong to Airbyte's role, or what that may not use."""
     owner = context.feed.target.owner_role
     parts = {**catalog.CONDITIONS, "owner": sql.Literal(owner)}

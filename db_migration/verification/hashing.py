@@ -140,19 +140,15 @@ def rows_by_key(
     Of a column in `hidden` only the length of its text leaves the server.
     """
     name = sql.Literal(sorted(keys))
-    each, shown = sql.SQL("NULL::int8"), sql.SQL("NULL::text")
-    if columns:
-        each = sql.SQL(", ").join(_hash_or_null(column) for column in columns)  # type: ignore[assignment]
-        shown = sql.SQL(", ").join(_text(column, hidden) for column in columns)  # type: ignore[assignment]
     return sql.SQL(
         "SELECT key, count(*), sum(hash)::text, min(each), min(shown) FROM (SELECT {key} AS key, "
-        "{hash} AS hash, ARRAY[{each}] AS each, ARRAY[{shown}] AS shown FROM {rows}) AS hashed "
-        "WHERE key = ANY({keys}::text[]) GROUP BY key"
+        "{hash} AS hash, ARRAY[{each}]::int8[] AS each, ARRAY[{shown}]::text[] AS shown "
+        "FROM {rows}) AS hashed WHERE key = ANY({keys}::text[]) GROUP BY key"
     ).format(
         hash=row_hash(columns),
         key=key_text(columns, key),
-        each=each,
-        shown=shown,
+        each=sql.SQL(", ").join(_hash_or_null(column) for column in columns),
+        shown=sql.SQL(", ").join(_text(column, hidden) for column in columns),
         rows=_found(table, columns, key, name),
         keys=name,
     )

@@ -16,7 +16,7 @@ from typing import TextIO
 
 from tests.support import timeouts
 from tests.support.fix_postgres import free_port, wait_for
-from tests.support.scenario import FEED, PASSWORDS, ROOT, Scenario
+from tests.support.scenario import FEED, PASSWORDS, ROOT, SLOT, Scenario
 from tests.support.signals import terminate_by_another_thread
 
 ISO_8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
@@ -159,6 +159,23 @@ def test_nothing_is_waited_for_in_what_a_dead_agent_said(scenario: Scenario) -> 
     assert feed["error"]["found"].startswith("the agent has said nothing for")
     scenario.converge()
     assert scenario.cli("status", *goals).returncode == 0
+
+
+def test_what_prod_keeps_for_a_dead_agent_is_asked_of_prod(scenario: Scenario) -> None:
+    """What the agent had seen of slot and worker may be hours old, and prod's disk be filling."""
+    scenario.converge()
+    disable = f"ALTER SUBSCRIPTION {SLOT} DISABLE"
+    scenario.target.sql(disable, database="airbyte_mirror")
+    scenario.source.write_wal(5 * 1024**2)
+    long_ago = "UPDATE migration.feed SET at = now() - interval '100 s'"
+    scenario.target.sql(long_ago, database="airbyte_migration")
+    (feed,) = json.loads(scenario.cli("status", "--json").stdout)["feeds"]
+    assert (feed["silent"], feed["source_seen"], feed["subscription"]) == (True, True, None)
+    assert feed["slot"]["retained_bytes"] > 5 * 1024**2
+    scenario.source.stop()
+    (feed,) = json.loads(scenario.cli("status", "--json").stdout)["feeds"]
+    assert (feed["source_seen"], feed["slot"]) == (False, None)
+    assert "the source was not seen" in scenario.cli("status").stdout
 
 
 def test_what_can_not_be_read_is_not_called_missing(scenario: Scenario) -> None:

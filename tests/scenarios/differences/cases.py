@@ -65,6 +65,10 @@ ROWS = {
         "INSERT INTO stream_reset (stream_name) VALUES ('more')",
         "table public.stream_reset: row ",
     ),
+    "row without a column": (
+        "INSERT INTO hollow DEFAULT VALUES",
+        "table public.hollow: row 1 2 times on the source, 3 times on the mirror",
+    ),
     "many rows": ("UPDATE many SET value = value + 1", "table public.many: 80 more rows differ"),
 }
 
@@ -148,6 +152,10 @@ RIGHTS = {
     "owner": (
         "ALTER TABLE owned OWNER TO postgres",
         "table public.owned: belongs to `postgres` on the mirror, not to `airbyte`",
+    ),
+    "owner of a composite type": (
+        "ALTER TYPE pair OWNER TO postgres",
+        "type public.pair: belongs to `postgres` on the mirror, not to `airbyte`",
     ),
     "owner of a function": (
         "ALTER FUNCTION twice OWNER TO postgres",

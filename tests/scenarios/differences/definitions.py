@@ -37,7 +37,15 @@ DEFINITIONS = {
     ),
     "domain's check": (
         "ALTER DOMAIN short DROP CONSTRAINT short_check",
-        "missing on the mirror: domain public.short CHECK",
+        "missing on the mirror: domain public.short short_check CHECK",
+    ),
+    "name of a domain's check": (
+        "ALTER DOMAIN named RENAME CONSTRAINT one TO other",
+        "only on the mirror: domain public.named other CHECK",
+    ),
+    "order of a range": (
+        'DROP TYPE words; CREATE TYPE words AS RANGE (subtype = text, collation = "C")',
+        "only on the mirror: range public.words of text collation C",
     ),
     "composite type": (
         "CREATE TYPE another AS (one int)",
@@ -70,6 +78,10 @@ DEFINITIONS = {
     "collation": (
         'ALTER TABLE collated ALTER value TYPE text COLLATE "C"',
         "only on the mirror: column public.collated.value collation C",
+    ),
+    "collation of another schema": (
+        'ALTER TABLE recollated ALTER value TYPE text COLLATE "C"',
+        "missing on the mirror: column public.recollated.value collation theirs.C",
     ),
     "missing column": (
         "ALTER TABLE lost_column DROP COLUMN value",
@@ -122,6 +134,10 @@ DEFINITIONS = {
         "CREATE OR REPLACE VIEW many_of_them AS SELECT id, 'a.b' AS label FROM many "
         "WHERE value > 2.5",
         "missing on the mirror: view public.many_of_them: SELECT many.id",
+    ),
+    "view that holds rows": (
+        "DROP VIEW kept_nowhere; CREATE MATERIALIZED VIEW kept_nowhere AS SELECT 1 AS one",
+        "only on the mirror: materialized view public.kept_nowhere",
     ),
     "missing view": ("DROP VIEW unseen", "missing on the mirror: view public.unseen"),
     "function": (
