@@ -15,7 +15,7 @@ from db_migration.cli.base import DEFAULT, AsJson, ConfigPath, feeds_of, reporte
 from db_migration.config import FeedConfig
 from db_migration.context import Context, context_of
 from db_migration.errors import BlockedError, MigrationError
-from db_migration.following import release, release_host
+from db_migration.following import release, release_fence, release_host
 from db_migration.following.feed_role import Trace
 from db_migration.following.prepare import SOURCE_STEPS
 from db_migration.following.reader_role import PREPARED
@@ -43,7 +43,7 @@ def _prepare(context: Context) -> list[str]:
     """
     agent = Agent(context)
     agent.journal.open()
-    for noted in (release.RELEASED, PREPARED):
+    for noted in (release_fence.RELEASED, PREPARED):
         agent.journal.intend(noted, on=False)
     done: list[str] = []
     while (step := agent.attempt(SOURCE_STEPS, patient=False)) is not Step.WAIT:

@@ -13,7 +13,7 @@ from db_migration.config import Config
 from db_migration.context import Context, context_of
 from db_migration.errors import BlockedError, DifferenceFoundError, MigrationError
 from db_migration.following import marks
-from db_migration.following.release import RELEASED
+from db_migration.following.release_fence import RELEASED
 from db_migration.journal import Journal
 from db_migration.reporting.error_text import of_verb
 from db_migration.sides import epoch

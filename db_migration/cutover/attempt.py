@@ -27,7 +27,7 @@ from db_migration.cutover.steps import REASON, ROLL_BACK
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError, MigrationError, UnreachableError
 from db_migration.reporting.error_text import of_verb
-from db_migration.sides import epoch, hosts, promotion, servers
+from db_migration.sides import compose_database, epoch, hosts, promotion, servers
 from db_migration.sides.epoch import Epoch
 
 BEGUN = "begun:"
@@ -63,7 +63,7 @@ class CutOver:
         where = said if both.new.host == both.old.host else hosts.status(both.host(both.new))
         new = where.instance(both.new.name)
         wanted = (self.number, f"active-{both.target.name}")
-        prod_open = cutover_steps.prod_is_open(both)
+        prod_open = compose_database.is_open(both.to_keeper)
         renamed = self.mine or (not prod_open and self._renamed())
         with servers.control(both.keeper).connect() as connection:
             proven = PROVEN in both.journal.intents(connection)
@@ -103,7 +103,11 @@ class CutOver:
         events = cutover_report.last_try(both.journal.events())
         tried = any(step == Step.ADMIT for _, step, _, _ in events)
         admitted = tried and self.mine and cutover_back.anybody(both)
-        self.seen = replace(self.seen, paused=False, resumed=False, tried=tried, admitted=admitted)
+        # Also where somebody has opened prod's database by hand: what was promoted is old by now.
+        renamed = self.seen.renamed or self._renamed()
+        self.seen = replace(
+            self.seen, paused=False, resumed=False, tried=tried, admitted=admitted, renamed=renamed
+        )
         with self.locks:
             both.journal.intend(ABORTING, on=True)
             while (step := next_back(self.seen)) is not Back.DONE:
@@ -168,7 +172,7 @@ class CutOver:
         return {
             Back.HOLD: lambda: cutover_steps.pause(both, self.locks),
             Back.SHUT_OUT: lambda: cutover_back.shut_out(both),
-            Back.OPEN: lambda: cutover_back.open_prod(both),
+            Back.OPEN: lambda: compose_database.open_again(both.to_keeper),
             Back.COMPARE: lambda: cutover_back.compare(both),
             Back.ROLL_BACK: self._roll_back,
             Back.START: lambda: cutover_back.start_compose(both),

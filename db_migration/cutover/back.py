@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from db_migration.cutover import steps as cutover_steps
 from db_migration.cutover.sides import Sides
 from db_migration.effects import Effect, effect
-from db_migration.errors import BlockedError
+from db_migration.errors import BlockedError, UnreachableError
 from db_migration.sides import admission, promotion, servers
 from db_migration.verification import verify
 
@@ -22,13 +22,6 @@ def anybody(sides: Sides) -> bool:
 def shut_out(sides: Sides) -> None:
     """Let no Airbyte into the new database."""
     cutover_steps.admit(sides, None)
-
-
-@effect(Effect.OPEN_PROD)
-def open_prod(sides: Sides) -> None:
-    """Let compose into its database."""
-    with sides.prod_server.connect() as connection:
-        promotion.allow(connection, [sides.to_keeper.feed.source.database], on=True)
 
 
 def compare(sides: Sides) -> None:
@@ -58,9 +51,26 @@ def deactivate(sides: Sides, number: int) -> None:
 
 
 def release(sides: Sides, locks: ExitStack) -> None:
-    """Give everything back to the agents, the mirror that a promotion had taken as well."""
+    """Give everything back to the agents, the mirror that a promotion had taken as well.
+
+    Raises UnreachableError when the new server is silent, and all else is given back.
+    """
+    try:
+        _give_back(sides)
+    except UnreachableError as error:
+        cutover_steps.resume(sides, locks, (sides.to_keeper, sides.after))
+        raise UnreachableError(
+            found=f"compose is back as it was; {sides.target.name}, whose feed still rests, does "
+            f"not answer: {error.found}",
+            needed="that server, to let its feed go on",
+            way_out="`db-migration cutover --abort` again when it is back does what is left; "
+            "before that no cut-over begins, and nothing else waits for it",
+        ) from error
+    cutover_steps.resume(sides, locks)
+
+
+def _give_back(sides: Sides) -> None:
     promotion.make_mirror(sides.target)
     with servers.control(sides.target).connect() as connection:
         promotion.allow(connection, [sides.target.database, sides.target.mirror], on=True)
         promotion.drop_slots(connection, sides.target.database)
-    cutover_steps.resume(sides, locks)

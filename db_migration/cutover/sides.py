@@ -11,12 +11,10 @@ from db_migration.config import Config, FeedConfig, InstanceConfig, ServerConfig
 from db_migration.context import Context
 from db_migration.errors import BlockedError
 from db_migration.journal import Journal
-from db_migration.postgres import Endpoint
 from db_migration.sides import servers
 from db_migration.sides.hosts import HostControl
 
 JOURNAL = "cut-over"
-MAINTENANCE = "postgres"
 CUTOVER = "`cutover`"
 NAMED = "`instances` and `servers` as `initial` and `cutover` name them"
 
@@ -76,11 +74,6 @@ class Sides:
     def feeds(self) -> tuple[Context, ...]:
         """All the feeds that must keep still meanwhile."""
         return (self.to_target, self.to_keeper, self.after)
-
-    @property
-    def prod_server(self) -> Endpoint:
-        """The old database's server, from a database that is never closed."""
-        return self.to_keeper.owner.at(MAINTENANCE)
 
     @property
     def to_promoted(self) -> Context:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
-
-from psycopg import sql
 
 from db_migration import catalog
 from db_migration.airbytes import drain as draining
@@ -20,7 +19,7 @@ from db_migration.following import follow, marks, prepare, sequences, slots, sub
 from db_migration.journal import Journal
 from db_migration.postgres import APPLICATION_NAME, Connection, until, value
 from db_migration.seeding import seed
-from db_migration.sides import admission, epoch, fences, promotion
+from db_migration.sides import admission, compose_database, epoch, fences, promotion
 from db_migration.sides.epoch import Epoch
 from db_migration.verification import verify
 
@@ -66,9 +65,9 @@ def _lock(journal: Journal, locks: ExitStack) -> None:
         )
 
 
-def resume(sides: Sides, locks: ExitStack) -> None:
-    """Let the agents go on."""
-    for context in sides.feeds:
+def resume(sides: Sides, locks: ExitStack, feeds: Sequence[Context] = ()) -> None:
+    """Let the agents go on: those of all feeds, or of these."""
+    for context in feeds or sides.feeds:
         resume_feed(journal_of(context))
     locks.close()
 
@@ -188,15 +187,13 @@ def close_prod(sides: Sides) -> None:
     close_database(sides)
 
 
-@effect(Effect.CLOSE_PROD)
 def close_database(sides: Sides) -> None:
     """Fence prod's database itself, whoever starts compose again."""
     name = sides.to_keeper.feed.source.database
-    with sides.prod_server.connect() as connection:
+    with compose_database.server(sides.to_keeper).connect() as connection:
         if value(connection, OTHERS, (name, APPLICATION_NAME)):
             raise _not_alone(connection, name)
-        promotion.allow(connection, [name], on=False)
-        promotion.end_all(connection, [name])
+    compose_database.close(sides.to_keeper)
 
 
 def promote(sides: Sides, number: int) -> None:
@@ -253,15 +250,6 @@ def activate(sides: Sides, number: int) -> None:
     fences.require_sync_fence(sides.config, sides.new, sides.host)
     rendering = f"active-{sides.target.name}"
     sides.host(sides.new).run(f"activate {sides.new.name} {number} {rendering}")
-
-
-def prod_is_open(sides: Sides) -> bool:
-    """Tell whether prod's database lets anybody in."""
-    query = sql.SQL("SELECT datallowconn FROM pg_database WHERE datname = {}").format(
-        sql.Literal(sides.to_keeper.feed.source.database)
-    )
-    with sides.prod_server.connect() as connection:
-        return bool(value(connection, query))
 
 
 @effect(Effect.PROVE)

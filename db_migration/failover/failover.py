@@ -175,7 +175,7 @@ class Failover:
                     journal.intend(UNFINISHED, on=True)
                 self._carry_out(step, journal)
             journal.intend(UNFINISHED, on=False)
-            outwait.forget(journal)
+            outwait.forget(self._task)
         return self.report
 
     def _begin_to_stop(self, task: Task) -> None:

@@ -9,7 +9,7 @@ from db_migration.failover.look import JOURNAL
 from db_migration.failover.steps import Task
 from db_migration.journal import Journal
 from db_migration.postgres import Connection, until, value
-from db_migration.sides import admission, servers
+from db_migration.sides import admission, fences, servers
 
 SHUT_OUT = "shut out"
 """Noted on the live server since when: a command that was interrupted goes on with the rest."""
@@ -24,16 +24,17 @@ def shut_out(task: Task) -> None:
         admitted = admission.admitted(connection, task.server, task.config.roles)
         if not admitted and SHUT_OUT in journal.intents(connection):
             return
-    journal.intend(SHUT_OUT, on=False)
+    forget(task)
     admission.admit(task.server, task.config.roles, None)
     journal.intend(SHUT_OUT, on=True)
 
 
 def wait(task: Task) -> None:
-    """Wait until the longest sync has ended that can have begun before."""
+    """Wait until the longest sync has ended that can have begun before, and note that."""
     seconds = task.longest_sync or 0
     with servers.control(task.server).connect() as connection:
         until(lambda: _since(connection) >= seconds, float("inf"), every=LOOK_SECONDS)
+    fences.note_outwaited(task.server, task.plan.words)
 
 
 def _since(connection: Connection) -> float:
@@ -44,6 +45,7 @@ def _since(connection: Connection) -> float:
     return float(value(connection, query, (JOURNAL, SHUT_OUT)))
 
 
-def forget(journal: Journal) -> None:
-    """Take the note back: somebody is let in again."""
-    journal.intend(SHUT_OUT, on=False)
+def forget(task: Task) -> None:
+    """Take the notes back: somebody is let in again."""
+    Journal(servers.control(task.server), JOURNAL).intend(SHUT_OUT, on=False)
+    fences.note_outwaited(task.server)

@@ -21,7 +21,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from db_migration.errors import BlockedError
-from db_migration.failover.state import ABCTL, InstanceSeen, Observed, ServerSeen, copy_of, evidence
+from db_migration.failover.state import (
+    ABCTL,
+    InstanceSeen,
+    Observed,
+    ServerSeen,
+    compose_again,
+    copy_of,
+    evidence,
+)
 from db_migration.sides.epoch import Epoch
 
 REASON = "failover"
@@ -130,9 +138,7 @@ def _compose(seen: Observed) -> Plan:
             found=f"host {host.name} answers, and compose on it is {host.status.compose}: "
             "this is not a dead host",
             needed="a running compose, or a host that is down",
-            way_out="if a cut-over was interrupted: `db-migration cutover` goes on with it, "
-            "`cutover --abort` puts compose back. Otherwise start it on the host: `hostctl start "
-            f"database && hostctl start airbyte`; or switch {host.name} off and come back",
+            way_out=compose_again(host.name),
         )
     if seen.prod_database_answers:
         raise BlockedError(

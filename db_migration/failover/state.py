@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airbyte.compose import DATABASE_CONTAINER, DATABASE_NAME, DATABASE_OWNER
 from db_migration.errors import BlockedError
 from db_migration.sides.epoch import Epoch
 from db_migration.sides.hosts import InstanceStatus, Status
 
 COMPOSE = "compose"
 ABCTL = "abctl"
+HOSTCTL = "/usr/local/lib/airbyte-migration/hostctl"
+START_COMPOSE = (
+    f"{HOSTCTL} start database && docker exec {DATABASE_CONTAINER} psql -U {DATABASE_OWNER} -c "
+    f"'ALTER DATABASE {DATABASE_NAME} ALLOW_CONNECTIONS true' postgres && {HOSTCTL} start airbyte"
+)
+"""What starts compose on its host, also where a cut-over has closed its database."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +175,18 @@ class Observed:
             and (status := self.status(instance)) is not None
             and (status.rendering.startswith("active-") or status.rendering == f"standby-{live}")
         )
+
+
+def compose_again(host: str) -> str:
+    """Say what puts compose back that stands still on a host that lives: a cut-over may have died
+    there, and with it the host that keeps its notes.
+    """
+    return (
+        "if a cut-over was interrupted: `db-migration cutover` on core-worker-01 goes on with it, "
+        "`cutover --abort` there puts compose back. Otherwise, or if that host is dead (then "
+        f"`cutover --abort` when it is back): on {host} `{START_COMPOSE}`; or switch {host} off "
+        "and come back"
+    )
 
 
 def evidence(seen: Observed) -> tuple[str, ...]:

@@ -215,6 +215,7 @@ def record(task: Task) -> None:
 def let_in(task: Task) -> None:
     """Admit the chosen Airbyte and nobody else, and prove that the database takes a write."""
     admission.admit(task.server, task.config.roles, task.chosen.role)
+    task.report.lacks = promotion.lacks(task.server, task.plan.then.epoch)
     message = f"epoch {task.plan.then.epoch}"
     with servers.at(task.server, task.server.database).connect() as connection:
         # A committed WAL record of the live database itself, which leaves no row behind.

@@ -23,15 +23,16 @@ from db_migration.following import (
     marks,
     notes,
     publication,
+    release_fence,
     settings,
     slots,
 )
 from db_migration.following.feed_role import Trace
 from db_migration.following.prepare import LOCK_BRIEFLY
+from db_migration.following.release_fence import RELEASED
 from db_migration.journal import Journal
 from db_migration.postgres import Connection, rows, run, until, value
 
-RELEASED = "released"
 LOCK_DEADLINE_SECONDS = 60
 WAL_LEVEL_SET = "`wal_level = logical` by ALTER SYSTEM"
 NOT_HEARD = Trace(
@@ -45,6 +46,8 @@ def traces(context: Context, released: Collection[FeedConfig] = ()) -> list[Trac
 
     `released` are other feeds from that server that are released before this one.
     """
+    if fence := release_fence.traces(context):
+        return fence
     gone = {feed.slot: feed.source.database for feed in released}
     with context.owner.connect() as connection:
         mine = _slots(context, connection)
@@ -167,7 +170,7 @@ def _identity(found: notes.Identity) -> Trace:
 
 def release(context: Context, journal: Journal) -> list[Trace]:
     """Undo it all; safe to repeat, and to run with the target gone."""
-    found = traces(context)
+    found = [*release_fence.lift(context, journal), *traces(context)]
     heard = _let_go(context, journal, found)
     drop_slots(context)
     with context.owner.connect() as connection:

@@ -87,13 +87,16 @@ def _lead_of(there: Sequence, margin: int) -> int:
     """
     if there.cycle:
         return min(margin, _round(there) // 4)
-    end = there.max_value if there.increment > 0 else there.min_value
-    return min(margin, abs(end - _stands_at(there)) // abs(there.increment) // 2)
+    return min(margin, abs(_end(there) - _stands_at(there)) // abs(there.increment) // 2)
 
 
 def _stands_at(there: Sequence) -> int:
     """Return the last number that may have been handed out; of an unused one, its start."""
     return there.start if there.last_value is None else there.last_value
+
+
+def _end(there: Sequence) -> int:
+    return there.max_value if there.increment > 0 else there.min_value
 
 
 def _round(there: Sequence) -> int:
@@ -144,16 +147,19 @@ def go_past_rows(connection: Connection, margin: int) -> None:
     """Move every sequence a margin past where it stands, and past every number in its columns.
 
     For a copy whose source may be dead: between the last look at it and its death it may have
-    handed out more than the margin that the sequences were kept ahead.
+    handed out more than the margin that the sequences were kept ahead. A row with a sequence's very
+    last number was made by hand, most likely: to go past it would leave prod without any.
     """
-    uses: dict[tuple[str, str], list[sql.Composed]] = {}
+    uses: dict[tuple[str, str], list[dict[str, sql.Identifier]]] = {}
     for schema, name, *column in rows(connection, USES):
-        end = sql.SQL("SELECT min({column}), max({column}) FROM {table}")
         where = {"column": sql.Identifier(column[2]), "table": sql.Identifier(*column[:2])}
-        uses.setdefault((schema, name), []).append(end.format(**where))
+        uses.setdefault((schema, name), []).append(where)
+    query = sql.SQL("SELECT min({column}), max({column}) FROM {table} WHERE {column} <> {end}")
     for sequence in catalog.sequences(connection):
-        queries = uses.get((sequence.schema, sequence.name), [])
-        ends = [end for query in queries for end in rows(connection, query)[0]]
+        last = sql.Literal(_end(sequence))
+        columns = uses.get((sequence.schema, sequence.name), [])
+        queries = [query.format(**where, end=last) for where in columns]
+        ends = [end for one in queries for end in rows(connection, one)[0]]
         used = _furthest(sequence, [end for end in ends if end is not None])
         set_value(connection, used, ahead(used, margin))
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import psycopg
 from psycopg import sql
 
-from db_migration.config import PUBLICATION, Config, InstanceConfig, ServerConfig
+from db_migration.config import PUBLICATION, Config, FeedConfig, InstanceConfig, ServerConfig
+from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import MigrationError
 from db_migration.failover.look import InstanceHost
 from db_migration.failover.state import COMPOSE
 from db_migration.following import marks
+from db_migration.following.release_fence import RELEASED
 from db_migration.journal import Journal
-from db_migration.postgres import Connection, atomically, row, rows, run
-from db_migration.sides import admission, epoch, hosts, promotion, servers, standby
+from db_migration.postgres import Connection, atomically, row, rows, run, value
+from db_migration.sides import (
+    admission,
+    compose_database,
+    epoch,
+    hosts,
+    promotion,
+    servers,
+    standby,
+)
 from db_migration.sides.epoch import Epoch
 from db_migration.sides.fences import require_harmless
 
@@ -35,7 +45,9 @@ class Work:
 def fences(
     config: Config, now: Epoch, instance_host: InstanceHost, silent: list[str]
 ) -> list[Work]:
-    """Stop who runs, or believes to be, active and is not; note whose host is silent."""
+    """Stop who runs, or believes to be, active and is not, and close compose's database when prod
+    has left it; note who is silent.
+    """
     found: list[Work] = []
     for instance in config.instances:
         control = instance_host(instance)
@@ -50,7 +62,29 @@ def fences(
         if verb is not None:
             what = f"{instance.name}: {verb}"
             found.append(Work(what, lambda control=control, verb=verb: run_verb(control, verb)))  # type: ignore[misc]
-    return found
+    return found + [work for feed in config.feeds for work in _closing(config, feed, now, silent)]
+
+
+def _closing(config: Config, feed: FeedConfig, now: Epoch, silent: list[str]) -> Iterator[Work]:
+    """Close compose's database where prod has left it, unless somebody has released it since."""
+    context, name = Context(config, feed), feed.source.name
+    if config.server(now.database) is None or config.server(name) is not None:
+        return
+    try:
+        if not compose_database.is_open(context) or _is_released(config, name):
+            return
+    except MigrationError:
+        silent.append(f"database {name}")
+        return
+    what = f"{name}: let nobody into database `{feed.source.database}`, drop our slots in it"
+    yield Work(what, partial(compose_database.close, context))
+
+
+def _is_released(config: Config, source: str) -> bool:
+    """Tell whether a feed from this source was released, as far as the servers that answer know."""
+    query = "SELECT EXISTS (SELECT FROM migration.intent WHERE name = %s AND starts_with(feed, %s))"
+    noted = (RELEASED, f"{source}-to-")
+    return any(servers.ask(config.servers, lambda _, c: value(c, query, noted)).values())
 
 
 def _fence(instance: InstanceConfig, seen: hosts.Status, now: Epoch) -> str | None:

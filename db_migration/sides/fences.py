@@ -24,6 +24,7 @@ from db_migration.sides.hosts import HostControl, Status, status
 
 JOURNAL = "fence"
 STANDBY = "standby-"
+OUTWAITED = "outwaited "
 FORMER = "SELECT airbyte FROM migration.epoch WHERE airbyte <> %s ORDER BY epoch DESC LIMIT 1"
 
 InstanceHost = Callable[[InstanceConfig], HostControl | None]
@@ -113,7 +114,9 @@ def require_sync_fence(
     journal = Journal(servers.control(live), JOURNAL)
     journal.open()
     with servers.control(live).connect() as connection:
-        proven = str(now.epoch) in journal.intents(connection)
+        noted = journal.intents(connection)
+    proven = str(now.epoch) in noted
+    down |= {name.removeprefix(OUTWAITED) for name in noted if name.startswith(OUTWAITED)}
     others = _look(config, chosen, instance_host, down, proven=proven)
     if why := against_touching(others):
         silent = sorted({other.host for other in others if other.status is None and other.former})
@@ -126,6 +129,19 @@ def require_sync_fence(
         )
     if not proven:
         journal.intend(str(now.epoch), on=True)
+
+
+def note_outwaited(server: ServerConfig, hosts: Sequence[str] = ()) -> None:
+    """Note on which silent hosts every sync has ended, behind the closed database of this server:
+    whoever goes on after a kill knows it. It takes the place of what was noted before.
+    """
+    journal = Journal(servers.control(server), JOURNAL)
+    with servers.control(server).connect() as connection:
+        noted = journal.intents(connection)
+    for name in {name for name in noted if name.startswith(OUTWAITED)}:
+        journal.intend(name, on=False)
+    for host in hosts:
+        journal.intend(f"{OUTWAITED}{host}", on=True)
 
 
 def require_harmless(server: ServerConfig) -> None:

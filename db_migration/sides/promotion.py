@@ -48,15 +48,21 @@ def promote(config: Config, server_name: str, epoch: int, reason: str) -> list[s
         with servers.control(server).connect() as connection:
             allow(connection, [server.mirror], on=True)
         let_go(server)
-        lacks = add_late_keys(server)
+        lacking = add_late_keys(server)
         margin = max((feed.sequence_margin for feed in config.feeds), default=MARGIN)
         set_sequences(server, margin)
         close_databases(server)
-        rename_databases(server, epoch, reason, lacks)
+        rename_databases(server, epoch, reason, lacking)
     make_mirror(server)
     open_promoted(server)
+    return lacks(server, epoch)
+
+
+def lacks(server: ServerConfig, epoch: int) -> list[str]:
+    """Return what the server's `airbyte` lacked when it was promoted, if for this epoch."""
     with servers.control(server).connect() as connection:
-        return marks.active_lacks(marks.of_database(connection, server.database))
+        comment = marks.of_database(connection, server.database)
+    return marks.active_lacks(comment) if marks.active_epoch(comment) == epoch else []
 
 
 def promoted(server: ServerConfig, epoch: int) -> bool:

@@ -144,6 +144,7 @@ class CrashWorld(Deployment):
         active = {"epoch": 1, "rendering": f"active-{INTERMEDIARY}", "running": True}
         self._believe({NEW: active, REPLICA: standing_by})
         (self.folder / "compose.runs").unlink()
+        self.prod.sql("ALTER DATABASE airbyte ALLOW_CONNECTIONS false")
         config = self.config()
         with self.intermediary.connect("airbyte") as connection:
             connection.execute("SET ROLE airbyte")
@@ -292,7 +293,8 @@ class CrashWorld(Deployment):
 
     def rehearsal(self, *, here: str = KEEPER) -> rehearse.Rehearsal:
         config = self.config(here)
-        (feed,) = (one for one in epoch.live_feeds(config) if one.target.name == here)
+        live, feeds = epoch.current(config).database, config.feeds
+        feed = max(feeds, key=lambda one: (one.target.name == here, one.source.name == live))
         return rehearse.Rehearsal(Context(config, feed, instance_host=self.host))
 
     def rebuild(self, *, here: str = KEEPER, dry_run: bool = False) -> rebuild.Report:

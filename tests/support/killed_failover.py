@@ -2,14 +2,15 @@
 
 Run as ``python -m tests.support.killed_failover FOLDER HERE PROD INTERMEDIARY KEEPER``; requests
 and answers as in `tests.support.killed_agent`. An action is `failback`, `rebuild`, `rehearse`,
-`cutover MODE`, or `failover HOST…` with the hosts of which the operator says that they are down.
+`clear` (what a rehearsal has left), `cutover MODE`, `outwait SECONDS` (a failover behind time), or
+`failover HOST…` with the hosts of which the operator says that they are down.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,16 +37,17 @@ def main() -> None:
     world = CrashWorld(prod, intermediary, keeper, folder)
 
     def act(action: str) -> object:
-        verb, *down = action.split()
-        if verb == "rehearse":
-            return world.rehearsal(here=here).run()
-        if verb == "cutover":
-            return world.cut_over(Mode(*down))
-        if verb == "rebuild":
-            return world.rebuild(here=here)
-        if verb == "failback":
-            return world.failback(here=here).run()
-        return world.failover(*down, here=here)
+        verb, *words = action.split()
+        verbs: dict[str, Callable[[], object]] = {
+            "rehearse": lambda: world.rehearsal(here=here).run(),
+            "clear": lambda: world.rehearsal(here=here).clear(),
+            "cutover": lambda: world.cut_over(Mode(*words)),
+            "rebuild": lambda: world.rebuild(here=here),
+            "failback": lambda: world.failback(here=here).run(),
+            "failover": lambda: world.failover(*words, here=here),
+            "outwait": lambda: world.observe(longest_sync=float(*words), here=here).run(),
+        }
+        return verbs[verb]()
 
     serve(act)
 

@@ -17,6 +17,7 @@ from tests.support.timeouts import FACTOR, FOLLOW
 
 DATABASE_MOVES = 10 * FACTOR
 AFTERWARDS = f"{INTERMEDIARY}-to-{KEEPER}"
+MIRROR = "airbyte_mirror"
 
 
 def numbers(deployment: Deployment) -> set[int]:
@@ -104,6 +105,34 @@ def test_mirror_is_made_anew_when_the_new_prod_migrates_its_schema(following: De
     following.until_state("following", AFTERWARDS)
     (following.folder / "abctl.runs").unlink()
     following.until_equal((following.intermediary, "airbyte"), (following.keeper, "airbyte_mirror"))
+
+
+UNCHECKED = """
+CREATE TABLE old_rows (id int PRIMARY KEY, job bigint);
+INSERT INTO old_rows VALUES (-7, -7);
+ALTER TABLE old_rows ADD CONSTRAINT young CHECK (id > 3) NOT VALID;
+ALTER TABLE old_rows ADD CONSTRAINT "of a job" FOREIGN KEY (job) REFERENCES jobs NOT VALID;
+"""
+CONSTRAINTS = """
+SELECT conname, convalidated FROM pg_constraint WHERE conname IN ('young', 'of a job') ORDER BY 1
+"""
+
+
+def test_constraints_that_old_rows_do_not_meet_stay_unchecked(deployment: Deployment) -> None:
+    deployment.prod.sql(UNCHECKED, database="airbyte")
+    deployment.start_agents()
+    deployment.start_writers()
+    deployment.until_following()
+    deployment.cut_over()
+    wait_for(lambda: deployment.acknowledged("abctl"), FOLLOW)
+    deployment.until_state("following", AFTERWARDS)
+    unchecked = [("of a job", False), ("young", False)]
+    for server, database in ((deployment.intermediary, "airbyte"), (deployment.keeper, MIRROR)):
+        assert server.sql(CONSTRAINTS, database=database) == unchecked
+    deployment.intermediary.sql("INSERT INTO old_rows VALUES (4, 1)", database="airbyte")
+    deployment.intermediary.sql("DELETE FROM old_rows WHERE id < 0", database="airbyte")
+    deployment.end()
+    deployment.until_equal((deployment.intermediary, "airbyte"), (deployment.keeper, MIRROR))
 
 
 def test_each_server_lets_one_airbyte_in(following: Deployment) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from db_migration.config import Config
 from db_migration.cutover.cutover import Mode
 from db_migration.effects import Effect
-from db_migration.errors import UnreachableError
+from db_migration.errors import BlockedError, MigrationError, UnreachableError
 from db_migration.failover.failover import Failover
 from db_migration.failover.plan import Kind
 from db_migration.sides.epoch import Epoch
@@ -103,11 +105,54 @@ def test_taken_back_while_the_new_database_alone_knows_the_epoch(
     """Its server dies with an epoch that core-worker-01 never heard of, and comes back with it."""
     killer("cutover go", Effect.ADVANCE_EPOCH, "after")
     before.kill(INTERMEDIARY)
-    with pytest.raises(UnreachableError):
+    with pytest.raises(UnreachableError, match="compose is back as it was; intermediary") as told:
         before.cut_over(Mode.ABORT)
+    assert "cutover --abort" in told.value.way_out
+    before.until_state("following", f"prod-to-{KEEPER}")
     before.until_written()
     before.bring_back(INTERMEDIARY)
-    before.cut_over(Mode.ABORT)
+    assert before.cut_over(Mode.ABORT)["state"] == "aborted"
+    before.until_following()
     then = Epoch(2, "prod", OLD, "roll-back")
     wait_for(lambda: set(before.epochs()) == {then}, timeouts.FOLLOW)
     before.assert_lives(before.prod, then)
+
+
+@pytest.mark.parametrize("effect", [Effect.CLOSE_PROD, Effect.ENABLE_SUBSCRIPTION])
+def test_compose_is_started_by_hand_while_core_worker_01_is_dead(
+    before: CrashWorld, killer: Life, effect: Effect
+) -> None:
+    """And nobody knows of it: what was promoted before is not taken for a copy afterwards."""
+    killer("cutover go", effect, "after")
+    before.kill(KEEPER)
+    with pytest.raises(BlockedError, match="compose on it is stopped") as told:
+        before.failover(here=INTERMEDIARY)
+    (opening,) = re.findall(r"psql -U docker -c '(.*?)' postgres && ", told.value.way_out)
+    before.prod.sql(opening)
+    (before.folder / "compose.runs").touch()
+    before.until_written()
+    before.bring_back(KEEPER)
+    assert before.cut_over(Mode.ABORT)["state"] == "aborted"
+    before.until_following()
+    before.until_written()
+    before.writing.clear()
+    before.until_equal((before.prod, "airbyte"), (before.intermediary, "airbyte_mirror"))
+    before.until_equal((before.prod, "airbyte"), (before.keeper, "airbyte_mirror"))
+    before.kill("prod", KEEPER)
+    before.failover("prod", here=INTERMEDIARY)
+    before.until_written()
+    before.writing.clear()
+    assert before.lost(before.intermediary) == set()
+
+
+def test_a_cut_over_that_goes_on_after_compose_was_started_by_hand_goes_back(
+    before: CrashWorld, killer: Life
+) -> None:
+    killer("cutover go", Effect.HAND_OVER, "after")
+    before.prod.sql("ALTER DATABASE airbyte ALLOW_CONNECTIONS true")
+    (before.folder / "compose.runs").touch()
+    before.until_written()
+    with pytest.raises(MigrationError):
+        before.cut_over()
+    before.assert_lives(before.prod, Epoch(2, "prod", OLD, "roll-back"))
+    before.until_following()

@@ -68,6 +68,31 @@ def test_attaching(v2: CrashWorld, killer: Life) -> None:
     assert v2.observe().plan.kind is Kind.NOTHING
 
 
+def test_behind_time(v2: CrashWorld, killer: Life) -> None:
+    """Nobody can say that the host is down, and the time that has passed counts all the same."""
+    v2.kill("prod")
+    for effect in (Effect.SAVE_INTENT, *ATTACH):
+        for when in ("before", "after"):
+            killer("outwait 0.5", effect, when)
+    killer("outwait 0.5")
+    v2.assert_lives(v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
+    assert v2.observe().plan.kind is Kind.NOTHING
+
+
+def test_what_an_overtaken_rehearsal_has_left_is_dropped(v1: CrashWorld, killer: Life) -> None:
+    v1.writing.clear()
+    v1.until_equal((v1.prod, "airbyte"), (v1.keeper, "airbyte_mirror"))
+    killer("rehearse", Effect.REHEARSAL_SWAP, "after")
+    v1.kill("prod")
+    v1.failover("prod")
+    for when in ("before", "after"):
+        killer("clear", Effect.REHEARSAL_DROP, when)
+    killer("clear")
+    names = "SELECT datname FROM pg_database WHERE datname ~ 'rehearsal'"
+    assert v1.keeper.sql(names) == []
+    v1.assert_lives(v1.keeper, Epoch(1, KEEPER, REPLICA, "failover"))
+
+
 @pytest.mark.parametrize("effect", [Effect.FENCE_AIRBYTE, Effect.OPEN_PROMOTED])
 def test_the_old_database_returns_in_the_middle(
     v2: CrashWorld, killer: Life, effect: Effect

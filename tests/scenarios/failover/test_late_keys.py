@@ -156,9 +156,12 @@ def test_tables_in_mid_copy_are_named(v1: CrashWorld, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.usefixtures("in_mid_copy")
-def test_a_failover_that_was_killed_names_them_again(v1: CrashWorld, killer: Life) -> None:
+@pytest.mark.parametrize("last", [Effect.OPEN_PROMOTED, Effect.ADVANCE_EPOCH])
+def test_a_failover_that_was_killed_names_them_again(
+    v1: CrashWorld, killer: Life, last: Effect
+) -> None:
     v1.keeper.sql("UPDATE late SET job = -1", database="airbyte_mirror")
-    for effect in (Effect.LET_GO, Effect.CLOSE_DATABASES, Effect.OPEN_PROMOTED):
+    for effect in (Effect.LET_GO, Effect.CLOSE_DATABASES, last):
         killer("failover prod", effect, "after")
     *tables, key = v1.failover("prod").lacks
     assert tables == IN_MID_COPY

@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 
+from db_migration.context import Context
 from db_migration.effects import Effect
 from db_migration.errors import BlockedError
 from db_migration.failover.plan import Kind
+from db_migration.following import release
+from db_migration.journal import Journal
 from db_migration.rebuild import rebuild as rebuild_verb
 from db_migration.sides.epoch import Epoch
 from db_migration.sides.hosts import HostControl
@@ -22,6 +26,8 @@ from tests.support.live_standin import CONTROL
 from tests.support.timeouts import AGENT_STEP, FOLLOW
 
 NAMES = "SELECT datname FROM pg_database WHERE datname LIKE '%_before_failover_%' ORDER BY 1"
+OPEN = "SELECT datallowconn FROM pg_database WHERE datname = 'airbyte'"
+CLOSED = ("prod: let nobody into database `airbyte`, drop our slots in it",)
 STATUSES = "SELECT DISTINCT status::text FROM connection"
 
 
@@ -104,8 +110,45 @@ def test_compose_that_came_back_with_its_host_is_stopped(v1: CrashWorld) -> None
     v1.failover("prod")
     v1.bring_back("prod")
     assert (v1.folder / "compose.runs").exists()
-    assert v1.rebuild().done[0] == "airbyte-prod: stop airbyte"
+    assert v1.rebuild().done == ["airbyte-prod: stop airbyte", *CLOSED]
     assert not (v1.folder / "compose.runs").exists()
+    assert v1.prod.sql(OPEN) == [(False,)]
+    assert v1.rebuild().done == []
+
+
+def test_database_that_prod_has_left_is_closed_wherever_it_comes_from(v2: CrashWorld) -> None:
+    """A backup or a volume has no fence; who was in it is put out."""
+    v2.prod.sql("ALTER DATABASE airbyte ALLOW_CONNECTIONS true")
+    with v2.prod.connect("airbyte") as somebody:
+        assert v2.rebuild(dry_run=True).done == [*CLOSED]
+        assert v2.prod.sql(OPEN) == [(True,)]
+        assert v2.rebuild(here=INTERMEDIARY).done == [*CLOSED]
+        with pytest.raises(psycopg.OperationalError):
+            somebody.execute("SELECT 1")
+    assert v2.prod.sql(OPEN) == [(False,)]
+    assert v2.rebuild().done == []
+
+
+def test_release_opens_it_for_good_and_undoes_what_is_left(v1: CrashWorld) -> None:
+    v1.writing.clear()
+    v1.until_equal((v1.prod, "airbyte"), (v1.keeper, "airbyte_mirror"))
+    v1.kill("prod")
+    v1.failover("prod")
+    v1.bring_back("prod")
+    v1.rebuild()
+    config = v1.config()
+    context = Context(config, config.feeds[0])
+    listed = release.traces(context)
+    assert listed[0].what == (
+        f"database `airbyte` lets nobody in: prod is on {KEEPER} since epoch 1"
+    )
+    assert v1.prod.sql(OPEN) == [(False,)]
+    done = release.release(context, Journal(context.control, context.feed.name))
+    assert done[0] == listed[0]
+    assert "publication `airbyte_migration`" in done[1].what
+    assert v1.prod.sql("SELECT rolname FROM pg_roles WHERE rolname ~ 'migration'") == []
+    assert v1.rebuild().done == []
+    assert v1.prod.sql(OPEN) == [(True,)]
 
 
 def test_compose_that_came_back_is_stopped_by_the_script_without_a_command(v1: CrashWorld) -> None:
@@ -118,10 +161,15 @@ def test_compose_that_came_back_is_stopped_by_the_script_without_a_command(v1: C
     watching.start()
     v1.bring_back("prod")
     wait_for(lambda: not (v1.folder / "compose.runs").exists(), AGENT_STEP)
+    wait_for(lambda: v1.prod.sql(OPEN) == [(False,)], AGENT_STEP)
+    assert v1.prod.sql("SELECT slot_name FROM pg_replication_slots") == []
     stop.set()
     watching.join()
     trail = "SELECT detail FROM migration.event WHERE feed = 'rebuild' AND phase = 'done'"
-    assert v1.keeper.sql(trail, database=CONTROL) == [("airbyte-prod: stop airbyte",)]
+    assert sorted(v1.keeper.sql(trail, database=CONTROL)) == [
+        ("airbyte-prod: stop airbyte",),
+        CLOSED,
+    ]
 
 
 @dataclass(frozen=True)
@@ -202,6 +250,47 @@ def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
     for effect in (Effect.SET_ASIDE, Effect.MAKE_EMPTY, Effect.STAND_BY):
         killer("rebuild", effect, when)
     killer("rebuild")
+    assert_redundant(v2)
+
+
+def test_killed_while_it_tells_the_epoch(v2: CrashWorld, killer: Life) -> None:
+    """The agents, who would tell it themselves, are away."""
+    v2.stop_agents()
+    v2.agents.clear()
+    fail_over_and_return(v2)
+    for when in ("before", "after"):
+        killer("rebuild", Effect.COPY_EPOCH, when)
+    v2.start_agents()
+    v2.rebuild()
+    assert_redundant(v2)
+
+
+def test_killed_while_it_gives_a_wrong_mirror_up(v2: CrashWorld, killer: Life) -> None:
+    """And prod's schema changes, and both servers are started anew, before it is typed again."""
+    v2.until_caught_up()
+    v2.keeper.sql("DELETE FROM attempts WHERE id <= 10", database="airbyte_mirror")
+    feed = f"{INTERMEDIARY}-to-{KEEPER}"
+    wait_for(lambda: not (v2.feed_state(feed)["verified"] or {"equal": True})["equal"], FOLLOW)
+    for when in ("before", "after"):
+        killer("rebuild", Effect.LET_GO, when)
+    change = "SET ROLE airbyte; ALTER TABLE jobs ADD COLUMN later int DEFAULT 7"
+    v2.intermediary.sql(change, database="airbyte")
+    v2.keeper.restart()
+    v2.intermediary.restart()
+    v2.rebuild()
+    v2.until_written()
+    v2.writing.clear()
+    v2.until_equal((v2.intermediary, "airbyte"), (v2.keeper, "airbyte_mirror"))
+
+
+def test_prod_changes_before_a_killed_one_is_run_again(v2: CrashWorld, killer: Life) -> None:
+    fail_over_and_return(v2)
+    killer("rebuild", Effect.SET_ASIDE, "after")
+    change = "SET ROLE airbyte; ALTER TABLE jobs ADD COLUMN later int DEFAULT 7"
+    v2.keeper.sql(change, database="airbyte")
+    v2.intermediary.restart()
+    v2.keeper.restart()
+    v2.rebuild()
     assert_redundant(v2)
 
 

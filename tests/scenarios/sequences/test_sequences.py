@@ -24,6 +24,8 @@ TAKES = {
     "shared, other table": "INSERT INTO shares_other DEFAULT VALUES RETURNING id",
     "by_cached": "INSERT INTO by_cached DEFAULT VALUES RETURNING id",
     "downwards": "INSERT INTO downwards DEFAULT VALUES RETURNING id",
+    "by_hand": "INSERT INTO by_hand DEFAULT VALUES RETURNING id",
+    "by_hand_down": "INSERT INTO by_hand_down DEFAULT VALUES RETURNING id",
     "free": "SELECT nextval('free')",
     "odd": 'SELECT nextval(\'"Odd ""one"""\')',
     "round": "SELECT nextval('round')",
