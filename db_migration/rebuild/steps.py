@@ -46,7 +46,7 @@ def fences(
     config: Config, now: Epoch, instance_host: InstanceHost, silent: list[str]
 ) -> list[Work]:
     """Stop who runs, or believes to be, active and is not, and close compose's database when prod
-    has left it; note who is silent.
+    has left it; note whose host is silent.
     """
     found: list[Work] = []
     for instance in config.instances:
@@ -62,11 +62,14 @@ def fences(
         if verb is not None:
             what = f"{instance.name}: {verb}"
             found.append(Work(what, lambda control=control, verb=verb: run_verb(control, verb)))  # type: ignore[misc]
-    return found + [work for feed in config.feeds for work in _closing(config, feed, now, silent)]
+    return found + [work for feed in config.feeds for work in _closing(config, feed, now)]
 
 
-def _closing(config: Config, feed: FeedConfig, now: Epoch, silent: list[str]) -> Iterator[Work]:
-    """Close compose's database where prod has left it, unless somebody has released it since."""
+def _closing(config: Config, feed: FeedConfig, now: Epoch) -> Iterator[Work]:
+    """Close compose's database where prod has left it, unless somebody has released it since.
+
+    One that is away is nothing to wait for: compose may be gone for good by now.
+    """
     context, name = Context(config, feed), feed.source.name
     if config.server(now.database) is None or config.server(name) is not None:
         return
@@ -74,7 +77,6 @@ def _closing(config: Config, feed: FeedConfig, now: Epoch, silent: list[str]) ->
         if not compose_database.is_open(context) or _is_released(config, name):
             return
     except MigrationError:
-        silent.append(f"database {name}")
         return
     what = f"{name}: let nobody into database `{feed.source.database}`, drop our slots in it"
     yield Work(what, partial(compose_database.close, context))
