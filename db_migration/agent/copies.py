@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from db_migration import catalog
-from db_migration.agent.state import Database, Log, Logs, Mark, Observed, Slot, Source, Target
+from db_migration.agent.state import (
+    Database,
+    Log,
+    Logs,
+    Mark,
+    Observed,
+    Slot,
+    Source,
+    Target,
+    position,
+)
 from db_migration.errors import BlockedError
 
 NO_TABLE_CHANGED = (
@@ -117,15 +127,12 @@ def _notes(mark: Mark, source: Source) -> tuple[tuple[Logs | None, ...], Logs | 
     does what was noted before the copy was begun, of one before it.
     """
     noted, server = source.noted, source.log.server
-    if noted is not None and (noted.source.server != server or noted.source.lsn < _bytes(mark.lsn)):
+    if noted is not None and (
+        noted.source.server != server or noted.source.lsn < position(mark.lsn)
+    ):
         noted = None
     last = mark.noted[-1] if mark.noted else None
     return mark.noted if last is not None and last.source.server == server else (None,), noted
-
-
-def _bytes(lsn: str) -> int:
-    high, _, low = lsn.rpartition("/")
-    return (int(high or "0", 16) << 32) + int(low, 16)
 
 
 def outgrown(seen: Observed) -> BlockedError | None:

@@ -61,6 +61,12 @@ class Slot:
     """From where somebody reads it who is alive; None also where the owner may not see that."""
 
 
+def position(lsn: str) -> int:
+    """Return a place in a log (`16/B374D848`) in bytes; 0 of an empty text."""
+    high, _, low = lsn.rpartition("/")
+    return (int(high or "0", 16) << 32) + int(low or "0", 16)
+
+
 @dataclass(frozen=True)
 class Log:
     """How far a server's log (WAL) is on its disk."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airbyte.compose import DATABASE_CONTAINER, DATABASE_NAME, DATABASE_OWNER
+from db_migration.agent.state import position
 from db_migration.errors import BlockedError
 from db_migration.sides.epoch import Epoch
 from db_migration.sides.hosts import InstanceStatus, Status
@@ -38,8 +39,7 @@ class MirrorSeen:
     @property
     def position(self) -> int:
         """Return `lsn` as a number, 0 without one."""
-        high, _, low = (self.lsn or "0/0").partition("/")
-        return (int(high, 16) << 32) + int(low, 16)
+        return position(self.lsn)
 
 
 @dataclass(frozen=True)

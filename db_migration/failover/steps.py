@@ -201,8 +201,7 @@ def drain(task: Task) -> None:
 def promote(task: Task) -> str:
     """Make the mirror the live database; say what it lacks."""
     then = task.plan.then
-    task.report.lacks = promotion.promote(task.config, task.server.name, then.epoch, then.reason)
-    return "; ".join(task.report.lacks)
+    return "; ".join(promotion.promote(task.config, task.server.name, then.epoch, then.reason))
 
 
 def record(task: Task) -> None:

@@ -12,6 +12,7 @@ than the other one, or none, whatever was written since. db_migration/agent/copi
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import psycopg
 import structlog
@@ -57,8 +58,7 @@ def look(connection: Connection, side: str) -> Log:
 
 def noted(connection: Connection, slot: str) -> Logs | None:
     """Read what is noted on the source of this slot's reader."""
-    comment, _ = row(connection, COMMENT, (PUBLICATION,)) or (None, False)
-    return marks.logs((marks.decode(comment) or {}).get(slot))
+    return marks.logs(_noted(connection).get(slot))
 
 
 def keep(context: Context, journal: Journal, seen: Observed) -> None:
@@ -76,6 +76,12 @@ def keep(context: Context, journal: Journal, seen: Observed) -> None:
                 _note(context, connection, mark, notes)
     except (MigrationError, psycopg.Error) as error:
         log.debug("logs are not noted", feed=context.feed.name, error=type(error).__name__)
+
+
+def _noted(connection: Connection) -> dict[str, Any]:
+    """Read what is noted on the publication, by slot; nothing, where there is none."""
+    comment, _ = row(connection, COMMENT, (PUBLICATION,)) or (None, False)
+    return marks.decode(comment) or {}
 
 
 def _ours(connection: Connection) -> bool:
@@ -110,8 +116,7 @@ def _note_on_source(connection: Connection, slot: str, what: Logs | None) -> Non
     run(connection, DURABLE)
     with connection.transaction():
         run(connection, ONE_AT_A_TIME, (LOCK_CLASS,))
-        comment, _ = row(connection, COMMENT, (PUBLICATION,)) or (None, False)
-        others = {key: has for key, has in (marks.decode(comment) or {}).items() if key != slot}
+        others = {key: has for key, has in _noted(connection).items() if key != slot}
         marks.write_publication(connection, {**others, **({slot: asdict(what)} if what else {})})
 
 

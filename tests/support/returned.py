@@ -17,6 +17,14 @@ def fail_over_and_return(world: CrashWorld) -> None:
     world.bring_back(INTERMEDIARY)
 
 
+def fail_over_without_loss(world: CrashWorld) -> None:
+    """Prod's host dies in v1 when nothing was written any more; core-worker-01 takes over."""
+    world.writing.clear()
+    world.until_equal((world.prod, "airbyte"), (world.keeper, "airbyte_mirror"))
+    world.kill("prod")
+    world.failover("prod")
+
+
 def assert_redundant(world: CrashWorld) -> None:
     """The returned server follows, and the other Airbyte stands by on a harmless clone there."""
     world.writing.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from db_migration.effects import Effect
@@ -58,23 +60,18 @@ def test_an_agent_acts_between_two_attempts(v2: CrashWorld, killer: Life) -> Non
     v2.assert_lives(v2.keeper, Epoch(2, KEEPER, NEW, "failover"))
 
 
-def test_attaching(v2: CrashWorld, killer: Life) -> None:
+@pytest.mark.parametrize(
+    ("action", "effects"),
+    [("failover prod", ATTACH), ("outwait 0.5", (Effect.SAVE_INTENT, *ATTACH))],
+    ids=["by a word", "behind time"],
+)
+def test_attaching(v2: CrashWorld, killer: Life, action: str, effects: Sequence[Effect]) -> None:
+    """Where nobody can say that the host is down the time that has passed counts all the same."""
     v2.kill("prod")
-    for effect in ATTACH:
+    for effect in effects:
         for when in ("before", "after"):
-            killer("failover prod", effect, when)
-    killer("failover prod")
-    v2.assert_lives(v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
-    assert v2.observe().plan.kind is Kind.NOTHING
-
-
-def test_behind_time(v2: CrashWorld, killer: Life) -> None:
-    """Nobody can say that the host is down, and the time that has passed counts all the same."""
-    v2.kill("prod")
-    for effect in (Effect.SAVE_INTENT, *ATTACH):
-        for when in ("before", "after"):
-            killer("outwait 0.5", effect, when)
-    killer("outwait 0.5")
+            killer(action, effect, when)
+    killer(action)
     v2.assert_lives(v2.intermediary, Epoch(2, INTERMEDIARY, REPLICA, "failover"))
     assert v2.observe().plan.kind is Kind.NOTHING
 

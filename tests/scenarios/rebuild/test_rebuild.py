@@ -21,7 +21,7 @@ from tests.support.crash_world import CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, NEW, REPLICA
 from tests.support.fix_postgres import wait_for
 from tests.support.live_standin import CONTROL
-from tests.support.returned import assert_redundant, fail_over_and_return
+from tests.support.returned import assert_redundant, fail_over_and_return, fail_over_without_loss
 from tests.support.timeouts import AGENT_STEP, FOLLOW
 
 NAMES = "SELECT datname FROM pg_database WHERE datname LIKE '%_before_failover_%' ORDER BY 1"
@@ -83,10 +83,7 @@ def test_returned_host_becomes_the_standby_and_then_prod_again(v2: CrashWorld) -
 
 
 def test_compose_that_came_back_with_its_host_is_stopped(v1: CrashWorld) -> None:
-    v1.writing.clear()
-    v1.until_equal((v1.prod, "airbyte"), (v1.keeper, "airbyte_mirror"))
-    v1.kill("prod")
-    v1.failover("prod")
+    fail_over_without_loss(v1)
     v1.bring_back("prod")
     assert (v1.folder / "compose.runs").exists()
     assert v1.rebuild().done == ["airbyte-prod: stop airbyte", *CLOSED]
@@ -109,10 +106,7 @@ def test_database_that_prod_has_left_is_closed_wherever_it_comes_from(v2: CrashW
 
 
 def test_release_opens_it_for_good_and_undoes_what_is_left(v1: CrashWorld) -> None:
-    v1.writing.clear()
-    v1.until_equal((v1.prod, "airbyte"), (v1.keeper, "airbyte_mirror"))
-    v1.kill("prod")
-    v1.failover("prod")
+    fail_over_without_loss(v1)
     v1.bring_back("prod")
     v1.rebuild()
     config = v1.config()
@@ -131,10 +125,7 @@ def test_release_opens_it_for_good_and_undoes_what_is_left(v1: CrashWorld) -> No
 
 
 def test_compose_that_came_back_is_stopped_by_the_script_without_a_command(v1: CrashWorld) -> None:
-    v1.writing.clear()
-    v1.until_equal((v1.prod, "airbyte"), (v1.keeper, "airbyte_mirror"))
-    v1.kill("prod")
-    v1.failover("prod")
+    fail_over_without_loss(v1)
     stop = threading.Event()
     watching = threading.Thread(target=watch, args=(v1.config(), stop, v1.host))
     watching.start()

@@ -121,15 +121,12 @@ def test_nothing_is_copied_anew_when_nobody_was_set_back(scenario: Scenario) -> 
     for server in (scenario.source, scenario.target):
         server.kill()
         server.start()
-        look(scenario, write_much(scenario, scenario.agent()))
+        agent = scenario.agent()
+        scenario.source.write_wal(MUCH)
+        look(scenario, agent)
         server.restart()
         scenario.converge()
     assert scenario.copies() == 1
-
-
-def write_much(scenario: Scenario, agent: Agent) -> Agent:
-    scenario.source.write_wal(MUCH)
-    return agent
 
 
 def test_a_servers_slot_that_another_one_has_read_is_its_own_no_more(
