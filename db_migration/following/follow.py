@@ -225,16 +225,21 @@ def drop_subscription(context: Context) -> None:
 
 @effect(Effect.REFRESH_SUBSCRIPTION)
 def refresh(context: Context) -> None:
-    """Let the subscription copy and follow the new tables, and wait until it does."""
+    """Let the subscription copy and follow the new tables, and wait until it does.
+
+    The wait is cut short when the agent is to end: the next one goes on with it.
+    """
     with context.owner.connect() as source:
         slots.note_subscriber(context, source)
     with context.mirror.connect() as connection:
         hush(connection)
         run(connection, _alter(context, "REFRESH PUBLICATION WITH (copy_data = true)"))
-        done = until(
-            lambda: not catalog.unready(connection, context.feed.slot),
-            REFRESH_DEADLINE_SECONDS,
-        )
+
+        def copied() -> bool:
+            context.breathe()
+            return not catalog.unready(connection, context.feed.slot)
+
+        done = until(copied, REFRESH_DEADLINE_SECONDS)
     if not done:
         raise BlockedError(
             found=f"new tables are not copied {REFRESH_DEADLINE_SECONDS} s after the refresh",

@@ -138,12 +138,11 @@ class CrashWorld(Deployment):
 
     def start_v2(self) -> None:
         """Prod runs on the intermediary, core-worker-01's mirror follows, the replica stands by."""
-        self.reset()
-        self._start_airbytes()
-        standing_by = {"epoch": 0, "rendering": f"standby-{KEEPER}", "running": True}
         active = {"epoch": 1, "rendering": f"active-{INTERMEDIARY}", "running": True}
-        self._believe({NEW: active, REPLICA: standing_by})
-        (self.folder / "compose.runs").unlink()
+        self._start("v2", self._make_v2, (INTERMEDIARY, KEEPER), {NEW: active})
+        (self.folder / "verbs").unlink(missing_ok=True)
+
+    def _make_v2(self) -> None:
         self.prod.sql("ALTER DATABASE airbyte ALLOW_CONNECTIONS false")
         config = self.config()
         with self.intermediary.connect("airbyte") as connection:
@@ -153,31 +152,37 @@ class CrashWorld(Deployment):
             marks.write_active(connection, "airbyte", 1, "cut-over")
         epoch.advance(config, CUT_OVER, [INTERMEDIARY, KEEPER])
         admission.admit(config.servers[1], config.roles, ROLES[NEW])
-        self.start_agents()
-        self.until_redundant(INTERMEDIARY, KEEPER)
-        (self.folder / "verbs").unlink(missing_ok=True)
 
     def start_v1(self) -> None:
         """Prod runs on compose, core-worker-01's mirror follows, the replica stands by."""
-        self.stage = "v1"
-        self.reset()
-        self._start_airbytes()
-        standing_by = {"epoch": 0, "rendering": f"standby-{KEEPER}", "running": True}
-        self._believe({REPLICA: standing_by})
-        self.start_agents()
-        self.until_redundant("prod", KEEPER)
+        self._start("v1", lambda: None, ("prod", KEEPER), {})
 
     def start_before_cut_over(self) -> None:
         """Prod runs on compose, both mirrors follow and are verified, the replica stands by."""
-        self.stage = "before"
-        self.reset()
+        prepared = {"epoch": 0, "rendering": "prepared", "running": False}
+        self._start("before", lambda: None, ("prod", KEEPER), {NEW: prepared})
+        self.until_following()
+
+    def _start(
+        self, stage: str, make: Callable[[], None], feed: tuple[str, str], instances: dict[str, Any]
+    ) -> None:
+        """Let the Airbytes and the agents of a stage run until the feed is redundant."""
+        self.stage = stage
+        self._lay_files()
         self._start_airbytes()
         standing_by = {"epoch": 0, "rendering": f"standby-{KEEPER}", "running": True}
-        prepared = {"epoch": 0, "rendering": "prepared", "running": False}
-        self._believe({NEW: prepared, REPLICA: standing_by})
-        self.start_agents()
-        self.until_redundant("prod", KEEPER)
-        self.until_following()
+        self._believe({REPLICA: standing_by, **instances})
+        if stage == "v2":
+            (self.folder / "compose.runs").unlink()
+
+        def come() -> None:
+            self._empty_servers()
+            make()
+            self.start_agents()
+            self.until_redundant(*feed)
+
+        self.reach(f"{type(self).__name__}-{stage}", come)
+        self.until_redundant(*feed)
 
     def _believe(self, instances: dict[str, Any]) -> None:
         new = self.folder / f"instances.{threading.get_ident()}"
@@ -303,8 +308,9 @@ class CrashWorld(Deployment):
 
     def lost(self, live: PgServer) -> set[int]:
         """Return the acknowledged ids that the live database does not hold."""
+        acknowledged = set(self.acknowledged_ids)  # before the look: the last write may come after
         found = live.sql("SELECT id FROM jobs WHERE scope = 'load'", database="airbyte")
-        return set(self.acknowledged_ids) - {number for (number,) in found}
+        return acknowledged - {number for (number,) in found}
 
     def until_written(self, more: int = 5) -> None:
         """Wait until the active Airbyte has acknowledged some more rows."""

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from db_migration.context import Context
 from db_migration.cutover import cutover
 from db_migration.cutover.sides import Means
 from db_migration.sides.hosts import HostControl
-from tests.support import timeouts
+from tests.support import kept, timeouts
 from tests.support.fake_host import FakeHost
 from tests.support.fix_postgres import PgServer, drop_everything, wait_for
 from tests.support.scenario import PASSWORDS, ROOT, content, set_up_server
@@ -67,8 +68,17 @@ class Deployment:
     def servers(self) -> dict[str, PgServer]:
         return {KEEPER: self.keeper, INTERMEDIARY: self.intermediary}
 
+    @property
+    def every_server(self) -> tuple[PgServer, ...]:
+        """Subscribers first: they would take the slots of the others again."""
+        return self.keeper, self.intermediary, self.prod
+
     def reset(self) -> None:
-        for server in (self.keeper, self.intermediary, self.prod):
+        self._lay_files()
+        self._empty_servers()
+
+    def _empty_servers(self) -> None:
+        for server in self.every_server:
             drop_everything(server)
         for server in (self.prod, self.keeper, self.intermediary):
             server.sql("ALTER SYSTEM SET wal_level = 'logical'")
@@ -81,6 +91,8 @@ class Deployment:
             connection.execute(COMMON.read_text().encode())
         for server in self.servers.values():
             set_up_server(server)
+
+    def _lay_files(self) -> None:
         secrets = {"source_owner": self.prod.password, **PASSWORDS}
         for name, text in secrets.items():
             (self.folder / name).write_text(text)
@@ -183,6 +195,22 @@ class Deployment:
             end = partial(_join, threads, stop)
             self.agents.append(end)
             self.stops.append(end)
+
+    def reach(self, point: str, make: Callable[[], None]) -> None:
+        """Let the agents go on from a point that an earlier test of this worker has come to.
+
+        The first one comes to it by `make`, which starts them. What they have said of their feeds
+        is gone, so that whoever waits for it hears them.
+        """
+        if not kept.put_back(self.every_server, point):
+            make()
+            self.stop_agents()
+            forget = 'UPDATE migration.feed SET state = state || \'{"state": "preparing"}\''
+            for server in self.servers.values():
+                with suppress(psycopg.errors.UndefinedTable):  # no agent has been there
+                    server.sql(forget, database="airbyte_migration")
+            kept.keep(self.every_server, point)
+        self.start_agents()
 
     def stop_agents(self) -> None:
         for stop in self.agents:

@@ -73,6 +73,10 @@ class PgServer:
     def log(self) -> Path:
         return Path(self.home) / "log"
 
+    @property
+    def _socket_lock(self) -> Path:
+        return Path(self.home) / f".s.PGSQL.{self.port}.lock"
+
     def dsn(self, database: str = "postgres", **extra: str) -> str:
         """Return the administrator's connection string."""
         return make_conninfo(
@@ -131,6 +135,9 @@ class PgServer:
         self._until(
             lambda: not any(_alive(member) for member in family), timeouts.SERVER_STOP, "die"
         )
+        # Until its parent has waited for it, a dead process seems alive to who asks by its number.
+        for lock in (self.data / "postmaster.pid", self._socket_lock):
+            lock.unlink(missing_ok=True)
 
     def restart(self) -> None:
         self.stop()
@@ -252,8 +259,11 @@ def own_server(major: int, user: str) -> Iterator[PgServer]:
     """Make a server, and remove it in the end."""
     home = Path(tempfile.mkdtemp(prefix=f"pg{major}-"))
     home.chmod(0o755)
-    data = Path(tempfile.mkdtemp(prefix=f"pg{major}-", dir=memory()))
-    os.chown(data, *(unprivileged_ids() or (-1, -1)))
+    room = Path(tempfile.mkdtemp(prefix=f"pg{major}-", dir=memory()))
+    data = room / "data"
+    data.mkdir()
+    for path in (room, data):
+        os.chown(path, *(unprivileged_ids() or (-1, -1)))
     (home / "data").symlink_to(data)
     try:
         server = make_server(home, major, user)
@@ -263,7 +273,7 @@ def own_server(major: int, user: str) -> Iterator[PgServer]:
             server.kill()
     finally:
         shutil.rmtree(home)
-        shutil.rmtree(data)
+        shutil.rmtree(room)
 
 
 def memory() -> Path | None:

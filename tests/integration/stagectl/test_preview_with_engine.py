@@ -3,24 +3,16 @@
 import json
 import re
 import subprocess
-from pathlib import Path
 
-import pytest
-
-from tests.integration.stagectl.toybox import PASSWORD, Toy, make_toy
-from tests.support.fix_engine import ROOT, Engine
+from tests.integration.stagectl.toybox import PASSWORD, Toy
+from tests.support.fix_engine import ROOT
 
 RUNBOOK = ROOT / "docs/runbooks/pull-requests.md"
 
 
-@pytest.fixture
-def toy(pulumi_engine: Engine, tmp_path: Path) -> Toy:
-    return make_toy(pulumi_engine, tmp_path)
-
-
 def everything(toy: Toy) -> dict[str, bytes]:
     """The backend's files, the project's and the deployed things."""
-    found = [*toy.backend.rglob("*"), *toy.folder.glob("*"), toy.folder.parent / "prod"]
+    found = [*toy.backend.rglob("*"), *toy.folder.glob("*"), toy.root / "prod"]
     return {str(p): p.read_bytes() for p in found if p.is_file()}
 
 
@@ -79,7 +71,7 @@ def test_preview_says_when_the_deployment_is_elsewhere(toy: Toy) -> None:
     assert (passed["ground"], passed["counts"]["unchanged"]) == ("passed", 0)
     assert toy.stagectl("preview", "v1")["ground"] == "held"
 
-    empty = toy.folder.parent / "empty"
+    empty = toy.root / "empty"
     empty.mkdir()
     nowhere = Toy(toy.folder, {**toy.environment, "PULUMI_BACKEND_URL": f"file://{empty}"})
     assert nowhere.stagectl("preview", "v1")["ground"] == "empty"

@@ -5,20 +5,12 @@ import os
 import socket
 from pathlib import Path
 
-import pytest
-
 from stages.stagectl.plan import Step, UndoStep
 from stages.stagectl.state import Json, blocked_providers, key_of
-from tests.integration.stagectl.toybox import PASSWORD, Toy, make_toy
-from tests.support.fix_engine import Engine
+from tests.integration.stagectl.toybox import PASSWORD, Toy
 
 UNCHANGED = ("--expect-no-changes",)
 DEAD_PID = 2**22 - 1
-
-
-@pytest.fixture
-def toy(pulumi_engine: Engine, tmp_path: Path) -> Toy:
-    return make_toy(pulumi_engine, tmp_path)
 
 
 def links(toy: Toy, stack: str) -> list[Json]:
@@ -40,7 +32,7 @@ def changes(answer: Json) -> list[str]:
     return sorted(f"{c['op']} {c['name']}" for c in answer["preview"]["changes"])
 
 
-def test_promote_then_up_only_adds(toy: Toy, tmp_path: Path) -> None:
+def test_promote_then_up_only_adds(toy: Toy) -> None:
     before = links(toy, "v0")
     assert blocked_providers(toy.state("v0")), "the toy must have what `state move` refuses"
 
@@ -64,11 +56,11 @@ def test_promote_then_up_only_adds(toy: Toy, tmp_path: Path) -> None:
         assert PASSWORD not in path.read_text(), path
 
     assert toy.stagectl("promote", "v0", "v1", "--yes")["result"] == "already"
-    made = (tmp_path / "prod").stat().st_mtime_ns
+    made = (toy.root / "prod").stat().st_mtime_ns
     toy.up("v1")
     toy.up("v1", *UNCHANGED)
-    assert (tmp_path / "prod").stat().st_mtime_ns == made
-    assert (tmp_path / "replica").exists()
+    assert (toy.root / "prod").stat().st_mtime_ns == made
+    assert (toy.root / "replica").exists()
 
     refused = toy.stagectl("undo", "--yes", exit_code=3)
     assert "was changed after its promotion" in refused["error"]["found"]
@@ -76,12 +68,12 @@ def test_promote_then_up_only_adds(toy: Toy, tmp_path: Path) -> None:
     assert (status["holders"], status["promotion"]["state"]) == (["v1"], "finished")
 
 
-def test_the_deployment_goes_on_to_v2_and_right_back(toy: Toy, tmp_path: Path) -> None:
+def test_the_deployment_goes_on_to_v2_and_right_back(toy: Toy) -> None:
     preview = toy.stagectl("preview", "v2")
     assert (preview["ground"], preview["holder"], preview["exit_code"]) == ("promoted", "v0", 0)
     toy.stagectl("promote", "v0", "v1", "--yes")
     toy.up("v1")
-    before, made = links(toy, "v1"), (tmp_path / "prod").stat().st_mtime_ns
+    before, made = links(toy, "v1"), (toy.root / "prod").stat().st_mtime_ns
 
     done = toy.stagectl("promote", "v1", "v2", "--yes")
     assert {c["op"] for c in done["preview"]["changes"]} == {"create", "update"}
@@ -93,7 +85,7 @@ def test_the_deployment_goes_on_to_v2_and_right_back(toy: Toy, tmp_path: Path) -
     toy.stagectl("promote", "v1", "v2", "--yes")
     toy.up("v2")
     toy.up("v2", *UNCHANGED)
-    assert (tmp_path / "prod").stat().st_mtime_ns == made
+    assert (toy.root / "prod").stat().st_mtime_ns == made
     status = toy.stagectl("status")
     assert (status["holders"], status["next"]) == (["v2"], "pulumi up --stack v2")
     refused = toy.stagectl("undo", "--yes", exit_code=3)["error"]
@@ -129,16 +121,16 @@ def test_promotion_killed_after_each_step_goes_on_and_can_be_undone(toy: Toy) ->
     toy.up("v0", *UNCHANGED)
 
 
-def test_pulumi_that_outlives_a_killed_stagectl_is_waited_for(toy: Toy, tmp_path: Path) -> None:
+def test_pulumi_that_outlives_a_killed_stagectl_is_waited_for(toy: Toy) -> None:
     before = links(toy, "v0")
-    wrapper = tmp_path / "deadly" / "pulumi"
+    wrapper = toy.root / "deadly" / "pulumi"
     wrapper.parent.mkdir()
     real = next(
         Path(p) / "pulumi"
         for p in toy.environment["PATH"].split(os.pathsep)
         if (Path(p) / "pulumi").exists()
     )
-    flag = tmp_path / "killed"
+    flag = toy.root / "killed"
     wrapper.write_text(
         "#!/bin/bash\n"
         f'if [[ "$1 $2" = "state move" && ! -e {flag} ]]; then\n'

@@ -2,13 +2,11 @@
 
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.integration.stagectl.proposals import assert_nothing_proposed
-from tests.integration.stagectl.toybox import Toy, make_toy
-from tests.support.fix_engine import Engine
+from tests.integration.stagectl.toybox import Toy
 
 
 @dataclass(frozen=True)
@@ -30,10 +28,7 @@ class Running:
         return done
 
 
-def test_a_changed_program_is_seen_and_an_unchanged_one_is_not(
-    pulumi_engine: Engine, tmp_path: Path
-) -> None:
-    toy = make_toy(pulumi_engine, tmp_path)
+def test_a_changed_program_is_seen_and_an_unchanged_one_is_not(toy: Toy) -> None:
     assert_nothing_proposed(Running(toy), "v0")
     toy.configure("v0", "config:\n", "config:\n  toy:replacing: true\n")
     with pytest.raises(AssertionError, match="prod-airbyte"):

@@ -38,6 +38,11 @@ class Toy:
     folder: Path
     environment: dict[str, str]
 
+    @property
+    def root(self) -> Path:
+        """The folder of all that is the toy's: project, backend, backups and deployed things."""
+        return self.folder.parent
+
     def pulumi(self, *argv: str, fails: bool = False) -> str:
         done = self._run(["pulumi", *argv, "--non-interactive"])
         assert bool(done.returncode) == fails, done.stdout + done.stderr
@@ -53,7 +58,7 @@ class Toy:
         """Edit a stack's state by hand."""
         document = self.state(stack).document
         change(document)
-        path = self.folder.parent / "edited.json"
+        path = self.root / "edited.json"
         path.write_text(json.dumps(document))
         self.pulumi("stack", "import", "--stack", stack, "--file", str(path))
 

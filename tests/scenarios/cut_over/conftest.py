@@ -10,7 +10,12 @@ from tests.support.deployment import Deployment
 @pytest.fixture
 def following(deployment: Deployment) -> Deployment:
     """Agents run, compose writes, both copies follow and are verified."""
-    deployment.start_agents()
+
+    def come() -> None:
+        deployment.start_agents()
+        deployment.until_following()
+
+    deployment.reach("following", come)
     deployment.start_writers()
     deployment.until_following()
     return deployment

@@ -110,6 +110,8 @@ def test_a_table_in_mid_copy_is_waited_for(v2: CrashWorld) -> None:
     wait_for(copies, FOLLOW)
     with pytest.raises(BlockedError, match=r"has not all rows of public\.late"):
         v2.failback()
+    v2.stop_agents()
+    assert v2.feed_state(f"{KEEPER}-to-{INTERMEDIARY}")["error"] is None, "it waited to the end"
 
 
 def test_what_prod_has_made_since_the_last_look_does_not_stay_behind(v2: CrashWorld) -> None:
