@@ -112,7 +112,11 @@ BODY = """
 (SELECT concat(
     left(md5(concat_ws(' ', c.oid, c.reltoastrelid,
         string_agg(a.attnum::text, ',' ORDER BY a.attnum))), 12),
-    ':', (SELECT t.xmin FROM pg_type t WHERE t.oid = c.reltype),
+    ':', (SELECT CASE WHEN t.xmin = o.xmin THEN 'given' ELSE t.xmin::text END
+        FROM pg_type t LEFT JOIN pg_shdepend o ON o.objid = c.oid AND o.objsubid = 0
+            AND o.classid = 'pg_class'::regclass AND o.deptype = 'o'
+            AND o.dbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+        WHERE t.oid = c.reltype),
     CASE c.reltoastrelid WHEN 0 THEN concat(' ',
         left(md5(concat(string_agg(a.xmin::text, ',' ORDER BY a.attnum))), 12), ' ', c.relfilenode)
     END)
@@ -120,10 +124,10 @@ FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdro
 """
 """ALTER TABLE that rewrites gives a table other storage for long values, which nothing else does
 (finish_heap_swap, commands/cluster.c). The type of its rows has another version after it was
-renamed, be it there and back, or was given to another owner, and after nothing else. A table
-without such storage shows that it was rewritten by its columns' versions and its file, of which
-nothing else changes both at once: GRANT on a column and SET STATISTICS change the first, TRUNCATE,
-CLUSTER and VACUUM FULL the second.
+renamed, be it there and back, or was given to another owner, and after nothing else; it is `given`
+when who owns the table was noted by the same transaction. A table without such storage shows that
+it was rewritten by its columns' versions and its file, of which nothing else changes both at once:
+GRANT on a column and SET STATISTICS change the first, TRUNCATE, CLUSTER and VACUUM FULL the second.
 """
 
 
@@ -133,8 +137,8 @@ def same_rows(before: str, now: str) -> bool:
     made, *parts_now = now.split(" ")
     then, _, named = then.partition(":")
     made, _, named_now = made.partition(":")
-    # What an earlier version has noted says nothing of names.
-    if then != made or (named and named != named_now):
+    # What an earlier version has noted says nothing of names, nor does a new owner.
+    if then != made or (named and named_now not in {named, "given"}):
         return False
     return not parts or any(part in parts_now for part in parts)
 

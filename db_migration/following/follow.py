@@ -46,9 +46,16 @@ word else, XML that is no document refused.
 
 @effect(Effect.DROP_SLOT)
 def drop_slot(context: Context) -> None:
-    """Drop our slot on the source, and those of single tables."""
+    """Drop our slot on the source, and those of single tables.
+
+    An owner who may not, for he is no superuser any more, leaves it to the feed's role.
+    """
     with context.owner.connect() as connection:
-        slots.drop(context, connection)
+        try:
+            slots.drop(context, connection)
+        except psycopg.errors.InsufficientPrivilege:
+            with context.reader.connect() as reader:
+                slots.drop(context, reader)
 
 
 @effect(Effect.DROP_SEED)

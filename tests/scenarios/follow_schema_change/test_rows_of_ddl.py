@@ -59,6 +59,41 @@ def test_is_a_new_copy(scenario: Scenario, case: str) -> None:
     assert scenario.copies() == 2
 
 
+def test_names_taken_back_show_in_tables_of_any_owner(scenario: Scenario) -> None:
+    scenario.source.sql(SETUP, database="airbyte")
+    scenario.owned_by("app", "SUPERUSER")
+    agent = scenario.converge()
+    back = CASES["two tables change their names and take them back"]
+    scenario.source.sql(f"SET ROLE app; {back}", database="airbyte")
+    scenario.converge(agent)
+    scenario.assert_equal()
+    assert scenario.copies() == 2
+
+
+def test_another_owner_is_none(scenario: Scenario) -> None:
+    agent = scenario.converge()
+    scenario.source.sql("CREATE ROLE app; CREATE ROLE heir")
+    for given in ("ALTER TABLE jobs OWNER TO app", "REASSIGN OWNED BY app TO heir"):
+        scenario.source.sql(given, database="airbyte")
+        scenario.converge(agent)
+    scenario.source.sql(
+        "INSERT INTO jobs (scope, status) VALUES ('x', 'failed')", database="airbyte"
+    )
+    scenario.assert_equal()
+    assert scenario.copies() == 1
+
+
+def test_a_new_copy_needs_no_right_of_the_owner_on_slots(scenario: Scenario) -> None:
+    """What he may do has been taken from him since he prepared the source."""
+    scenario.converge()
+    scenario.owned_by("app")
+    agent = scenario.converge(scenario.agent())
+    scenario.source.sql("ALTER TABLE jobs ADD COLUMN extra int", database="airbyte")
+    scenario.converge(agent)
+    scenario.assert_equal()
+    assert scenario.copies() == 2
+
+
 def test_what_the_stream_carries_is_none(scenario: Scenario) -> None:
     scenario.source.sql(SETUP, database="airbyte")
     agent = scenario.converge()

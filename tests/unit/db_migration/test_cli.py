@@ -24,8 +24,16 @@ LIGHT = ("status", "history", "idle")
 def run_interrupted(
     module: str, name: str, folder: Path, stderr: int | IO[str]
 ) -> subprocess.CompletedProcess[bytes]:
-    """Start the agent; it gets the signal when it imports the module."""
-    interrupt = f"import os, signal\nos.kill(os.getpid(), signal.{name})\n"
+    """Start the agent; it gets the signal when it imports the module.
+
+    What a shell has put into the background is deaf to SIGINT, with all that it starts.
+    """
+    interrupt = (
+        "import os, signal\n"
+        "if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"os.kill(os.getpid(), signal.{name})\n"
+    )
     (folder / f"{module}.py").write_text(interrupt)
     return subprocess.run(
         [sys.executable, "-m", "db_migration", "run"],

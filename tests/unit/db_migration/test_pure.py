@@ -217,6 +217,10 @@ def test_who_finds_all_connections_taken_is_told_so(said: str, *, taken: bool) -
         ("made:1", "made:2", False),
         ("made", "made:2", True),
         ("made", "again:2", False),
+        ("made:1", "made:given", True),
+        ("made:given", "made:given", True),
+        ("made:given", "made:2", False),
+        ("made:1", "again:given", False),
         ("made:1 columns file", "made:1 columns other", True),
         ("made:1 columns file", "made:1 other file", True),
         ("made:1 columns file", "made:1 other other", False),
@@ -226,5 +230,5 @@ def test_who_finds_all_connections_taken_is_told_so(said: str, *, taken: bool) -
     ],
 )
 def test_rows_that_ddl_has_made_show_in_a_tables_body(before: str, now: str, *, same: bool) -> None:
-    """An earlier version notes nothing of names."""
+    """An earlier version notes nothing of names, and a new owner is no new name."""
     assert catalog.same_rows(before, now) is same
