@@ -108,11 +108,12 @@ class Sequence:
         return f"{self.schema}.{self.name}"
 
 
-BODY = """
+GIVEN = "given"
+BODY = sql.SQL("""
 (SELECT concat(
     left(md5(concat_ws(' ', c.oid, c.reltoastrelid,
         string_agg(a.attnum::text, ',' ORDER BY a.attnum))), 12),
-    ':', (SELECT CASE WHEN t.xmin = o.xmin THEN 'given' ELSE t.xmin::text END
+    ':', (SELECT CASE WHEN t.xmin = o.xmin THEN {given} ELSE t.xmin::text END
         FROM pg_type t LEFT JOIN pg_shdepend o ON o.objid = c.oid AND o.objsubid = 0
             AND o.classid = 'pg_class'::regclass AND o.deptype = 'o'
             AND o.dbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
@@ -121,7 +122,7 @@ BODY = """
         left(md5(concat(string_agg(a.xmin::text, ',' ORDER BY a.attnum))), 12), ' ', c.relfilenode)
     END)
 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
-"""
+""").format(given=sql.Literal(GIVEN))
 """ALTER TABLE that rewrites gives a table other storage for long values, which nothing else does
 (finish_heap_swap, commands/cluster.c). The type of its rows has another version after it was
 renamed, be it there and back, or was given to another owner, and after nothing else; it is `given`
@@ -138,7 +139,7 @@ def same_rows(before: str, now: str) -> bool:
     then, _, named = then.partition(":")
     made, _, named_now = made.partition(":")
     # What an earlier version has noted says nothing of names, nor does a new owner.
-    if then != made or (named and named_now not in {named, "given"}):
+    if then != made or (named and named_now not in {named, GIVEN}):
         return False
     return not parts or any(part in parts_now for part in parts)
 
@@ -161,7 +162,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence = 'p'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
 ORDER BY 1, 2
-""").format(body=sql.SQL(BODY))
+""").format(body=BODY)
 
 
 def tables(connection: Connection, publication: str = "") -> list[Table]:

@@ -172,7 +172,7 @@ def release(context: Context, journal: Journal) -> list[Trace]:
     """Undo it all; safe to repeat, and to run with the target gone."""
     found = [*release_fence.lift(context, journal), *traces(context)]
     heard = _let_go(context, journal, found)
-    drop_slots(context)
+    follow.drop_slot(context)
     with context.owner.connect() as connection:
         shared = _sharing(context, connection)
         unknown = [] if shared else _not_noted(context, connection)
@@ -224,13 +224,6 @@ def _busy() -> BlockedError:
 def _alone(journal: Journal) -> bool:
     with journal.alone() as alone:
         return alone
-
-
-@effect(Effect.DROP_SLOT)
-def drop_slots(context: Context) -> None:
-    """Drop our slots."""
-    with context.owner.connect() as connection:
-        slots.drop(context, connection)
 
 
 @effect(Effect.DROP_PUBLICATION)

@@ -80,7 +80,7 @@ class Deployment:
     def _empty_servers(self) -> None:
         for server in self.every_server:
             drop_everything(server)
-        for server in (self.prod, self.keeper, self.intermediary):
+        for server in self.every_server:
             server.sql("ALTER SYSTEM SET wal_level = 'logical'")
             server.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '8GB'")
             if server.sql("SHOW wal_level") != [("logical",)]:
@@ -233,7 +233,7 @@ class Deployment:
         for stop in self.stops:
             stop()
         self.stops.clear()
-        for server in (self.prod, *self.servers.values()):
+        for server in reversed(self.every_server):
             server.start()
 
     def acknowledged(self, name: str) -> list[int]:
