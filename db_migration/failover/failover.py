@@ -152,7 +152,9 @@ class Failover:
         ]
         if plan.keeps:
             return found
+        before = f"compare {plan.now.database} with its copy on {to} while prod goes on"
         return [
+            Step("compare", before, proof.compare, changes=False),
             *found,
             Step("catch up", f"wait until {to} has applied everything", proof.catch_up),
             Step("verify", f"compare {plan.now.database} with its copy on {to}", proof.prove_equal),

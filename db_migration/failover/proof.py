@@ -11,12 +11,32 @@ from db_migration import catalog
 from db_migration.config import FeedConfig, ServerConfig, slot_name
 from db_migration.context import Context
 from db_migration.errors import BlockedError, DeadlinePassedError, DifferenceFoundError
+from db_migration.failover.look import JOURNAL, UNFINISHED
 from db_migration.failover.steps import Task
 from db_migration.following import sequences
 from db_migration.journal import Journal
 from db_migration.postgres import until, value
 from db_migration.sides import promotion, servers
 from db_migration.verification import verify
+
+
+def compare(task: Task) -> None:
+    """Compare while prod goes on: of what differs by now it is told before anybody is stopped.
+
+    It proves nothing about the moment of the promotion. Left out where an earlier life has stopped
+    or promoted somebody, who would wait for it a second time.
+    """
+    home = task.server
+    if promotion.promoted(home, task.plan.then.epoch):
+        return
+    with servers.control(home).connect() as connection:
+        if UNFINISHED in Journal(servers.control(home), JOURNAL).intents(connection):
+            return
+    found = _verified(task, home.mirror)
+    if found.differences:
+        again = "`db-migration status` says that it follows"
+        way_out = f"nothing was stopped. Is it what prod has got just now: repeat when {again}; "
+        raise _different(task, _first(found), way_out)
 
 
 def catch_up(task: Task) -> None:
@@ -46,25 +66,42 @@ def catch_up(task: Task) -> None:
 def prove_equal(task: Task) -> None:
     """Compare every row; of a promotion that was begun, what was promoted, which nobody entered.
 
-    Raises DifferenceFoundError. What an earlier life has closed is opened for it, and sequences are
-    moved, which are in no stream of changes: its agent may have been away.
+    Raises DifferenceFoundError. What an earlier life has closed is opened for it.
     """
-    home, live = task.server, _live(task)
+    home, was = task.server, task.plan.now
     begun = promotion.promoted(home, task.plan.then.epoch)
     database = home.database if begun else home.mirror
     with servers.control(home).connect() as connection:
         promotion.allow(connection, [database], on=True)
-    feed = _feed(live, home, database)
-    context = Context(task.config, feed)
-    sequences.advance(context, context.mirror)
+    way_out = f"`db-migration failover` starts {was.airbyte} on {was.database} again; "
     try:
-        found = verify.verify(context)
+        found = _verified(task, database)
     except BlockedError as error:
-        raise _different(task, error.found) from error
-    if not begun:
-        verify.record(Journal(servers.control(home), feed.name), found)
+        raise _different(task, error.found, way_out) from error
     if found.differences:
-        raise _different(task, "; ".join(found.differences[:3]))
+        raise _different(task, _first(found), way_out)
+
+
+def _verified(task: Task, database: str) -> verify.Result:
+    """Verify a database at home, with a line in the trail if it is the mirror.
+
+    Sequences are moved before, which are in no stream of changes: its agent may have been away.
+    """
+    home, live = task.server, _live(task)
+    target = servers.as_target(home).model_copy(update={"database": database})
+    name = f"{live.name}-to-{home.name}"
+    context = Context(
+        task.config, FeedConfig(name=name, source=servers.as_source(live), target=target)
+    )
+    sequences.advance(context, context.mirror)
+    found = verify.verify(context)
+    if database == home.mirror:
+        verify.record(Journal(servers.control(home), name), found)
+    return found
+
+
+def _first(found: verify.Result) -> str:
+    return "; ".join(found.differences[: verify.SAID])
 
 
 def _live(task: Task) -> ServerConfig:
@@ -74,17 +111,10 @@ def _live(task: Task) -> ServerConfig:
     return found
 
 
-def _feed(live: ServerConfig, home: ServerConfig, database: str) -> FeedConfig:
-    target = servers.as_target(home).model_copy(update={"database": database})
-    name = f"{live.name}-to-{home.name}"
-    return FeedConfig(name=name, source=servers.as_source(live), target=target)
-
-
-def _different(task: Task, found: str) -> DifferenceFoundError:
-    was = task.plan.now
+def _different(task: Task, found: str, way_out: str) -> DifferenceFoundError:
     return DifferenceFoundError(
-        found=f"the copy on {task.server.name} is not equal to {was.database}: {found}",
+        found=f"the copy on {task.server.name} is not equal to {task.plan.now.database}: {found}",
         needed="a copy to which nothing is missing",
-        way_out=f"`db-migration failover` starts {was.airbyte} on {was.database} again; "
-        "`db-migration rebuild` makes a copy anew that is known to differ; then the same again",
+        way_out=way_out
+        + "`db-migration rebuild` makes a copy anew that is known to differ; then the same again",
     )

@@ -10,6 +10,7 @@ from db_migration.config import slot_name
 from db_migration.context import Context
 from db_migration.effects import Effect
 from db_migration.errors import BlockedError, DifferenceFoundError
+from db_migration.failover import steps
 from db_migration.failover.plan import Kind
 from db_migration.sides.epoch import Epoch
 from tests.support.crash_world import CrashWorld
@@ -114,22 +115,49 @@ def test_a_table_in_mid_copy_is_waited_for(v2: CrashWorld) -> None:
     assert v2.feed_state(f"{KEEPER}-to-{INTERMEDIARY}")["error"] is None, "it waited to the end"
 
 
-def test_what_prod_has_made_since_the_last_look_does_not_stay_behind(v2: CrashWorld) -> None:
-    """No stream of changes tells of it, and no agent looks while prod is on its way."""
+def taken_in(world: CrashWorld) -> None:
+    """The agents of the copy at home find what prod has made."""
+    world.start_agents()
+    wait_for(lambda: world.intermediary.sql(TAKEN_IN) == [(True,)], FOLLOW)
+    syncs_end(world, world.keeper)
+    world.failback().run()
+    assert world.intermediary.sql("SELECT id FROM late", database="airbyte") == [(1,)]
+    world.assert_lives(world.intermediary, HOME)
+
+
+def test_what_prod_has_made_since_the_last_look_is_told_before_anybody_is_stopped(
+    v2: CrashWorld,
+) -> None:
     away(v2)
     v2.stop_agents()
     v2.keeper.sql(LATE, database="airbyte")
-    syncs_end(v2, v2.keeper)
+    before = v2.verbs()
+    with pytest.raises(DifferenceFoundError, match=r"public\.late") as refused:
+        v2.failback().run()
+    assert "nothing was stopped" in refused.value.way_out
+    assert v2.verbs() == before
+    taken_in(v2)
+
+
+def test_what_prod_makes_on_its_way_does_not_stay_behind(
+    v2: CrashWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No stream of changes tells of it, and no agent looks meanwhile."""
+    away(v2)
+    v2.stop_agents()
+
+    def drain(task: steps.Task) -> None:
+        drained(task)
+        v2.keeper.sql(LATE, database="airbyte")
+
+    drained = steps.drain
+    monkeypatch.setattr(steps, "drain", drain)
     with pytest.raises(DifferenceFoundError, match=r"public\.late") as refused:
         v2.failback().run()
     assert "`db-migration failover` starts" in refused.value.way_out
+    monkeypatch.undo()
     v2.failover()
-    v2.start_agents()
-    wait_for(lambda: v2.intermediary.sql(TAKEN_IN) == [(True,)], FOLLOW)
-    syncs_end(v2, v2.keeper)
-    v2.failback().run()
-    assert v2.intermediary.sql("SELECT id FROM late", database="airbyte") == [(1,)]
-    v2.assert_lives(v2.intermediary, HOME)
+    taken_in(v2)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -197,7 +225,7 @@ def test_a_copy_that_was_found_different_on_its_way_is_made_anew(v2: CrashWorld)
     v2.intermediary.sql("DELETE FROM migration.event WHERE step = 'verify'", database=CONTROL)
     with pytest.raises(DifferenceFoundError, match="`db-migration rebuild`"):
         v2.failback().run()
-    v2.failover()
+    assert v2.observe().plan.kind is Kind.NOTHING
     assert any("drop the mirror's subscription" in what for what in v2.rebuild(dry_run=True).done)
 
 
