@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from math import inf
@@ -142,16 +142,25 @@ class Journal:
     @effect(Effect.WRITE_JOURNAL)
     def event(
         self, step: str, phase: str, detail: str, evidence: Mapping[str, Any] | None = None
-    ) -> None:
-        """Add a line to the audit trail: who did what, and what had been seen before."""
+    ) -> int:
+        """Add a line to the audit trail: who did what, and what had been seen before.
+
+        Returns the line's number.
+        """
         seen = Jsonb(secrecy.masked(dict(evidence))) if evidence is not None else None
+        query = (
+            "INSERT INTO migration.event (feed, step, phase, detail, who, evidence) "
+            "VALUES (%s, %s, %s, %s, %s, %s) RETURNING id"
+        )
+        line = (self._feed, step, phase, secrecy.mask(detail), _actor["who"], seen)
         with self._endpoint.connect() as connection:
-            run(
-                connection,
-                "INSERT INTO migration.event (feed, step, phase, detail, who, evidence) "
-                "VALUES (%s, %s, %s, %s, %s, %s)",
-                (self._feed, step, phase, secrecy.mask(detail), _actor["who"], seen),
-            )
+            return int(value(connection, query, line))
+
+    def newest(self, but: Collection[str]) -> int:
+        """Return the number of the audit trail's last line, those of some names left out."""
+        query = "SELECT coalesce(max(id), 0) FROM migration.event WHERE feed <> ALL(%s)"
+        with self._endpoint.connect() as connection:
+            return int(value(connection, query, (list(but),)))
 
     def history(self, most: int) -> list[dict[str, Any]]:
         """Return the last lines of the audit trail, the newest first."""

@@ -14,11 +14,11 @@ from db_migration.agent.actions import ACTIONS
 from db_migration.agent.memory import Memory
 from db_migration.agent.patience import Fault, Worker
 from db_migration.agent.plan import Step
+from db_migration.agent.trail import Trail
 from db_migration.context import Context
 from db_migration.errors import (
     BlockedError,
     MigrationError,
-    NoRoomError,
     Stopping,
     UnreachableError,
 )
@@ -48,7 +48,9 @@ class Agent:
         self.journal = Journal(context.control, context.feed.name)
         self._log = log.bind(feed=context.feed.name)
         self._open = False
-        self._said: str | None = None
+        others = {feed.name for feed in context.config.feeds} - {self.name}
+        self._trail = Trail(self.journal, others, self._log)
+        self._said: plan.Decision | None = None
         self._fault, self._worker = Fault(), Worker()
         self._active: state.Active | None = None
         self._peers_asked: float | None = None
@@ -148,6 +150,7 @@ class Agent:
         self.journal.tidy()
         if told["error"] is None or rests is not None:
             self._fault.unseen()
+            self._trail.unseen()
         elif self._worker.missed:
             self._warn(told["error"]["found"])
 
@@ -206,28 +209,19 @@ class Agent:
                 return
             self._save(feed_state.describe(self.context, sight, decision, outage))
             seen = evidence.evidence(sight.planner)
-            self._note(decision.step, "started", decision.why, seen)
+            self._trail.begins(decision, seen)
             self.memory.begins(decision.step)
             try:
                 with self.board.step(self.name, decision.step):
                     action(self.context, self.journal)
             except (MigrationError, psycopg.Error) as error:
                 self.memory.failed(decision.step, error)
-                self._note(decision.step, "failed", error_text.short(error))
+                self._trail.failed(decision, error_text.short(error))
                 raise
             self.memory.succeeded(decision.step)
             if decision.step is Step.DROP_SLOT and (why := copies.outgrown(sight.planner)):
                 self.memory.copies.fail(why)
-            self._note(decision.step, "done", "")
-
-    def _note(
-        self, step: Step, phase: str, detail: str, seen: dict[str, Any] | None = None
-    ) -> None:
-        """Write into the journal; a full disk must not forbid the very step that makes room."""
-        try:
-            self.journal.event(step, phase, detail, seen)
-        except NoRoomError as error:
-            self._log.warning("the journal has no room", step=step, error=error.found)
+            self._trail.done(decision)
 
     def _overtaken(self, sight: observe.Sight) -> bool:
         """Tell whether the epoch has changed since the look: a failover held the lock meanwhile.
@@ -268,9 +262,9 @@ class Agent:
                 self._open = not isinstance(error, psycopg.errors.UndefinedTable)
 
     def _say(self, decision: plan.Decision) -> None:
-        if decision.step is not Step.WAIT or self._said != decision.why:
+        if self._said != decision:
             self._log.info(decision.step.value, why=decision.why)
-        self._said = decision.why
+        self._said = decision
 
     def _report(self, error: Exception) -> None:
         """Log an error once, save it as the feed's state, and slow down."""
@@ -279,9 +273,9 @@ class Agent:
         self.context.stop.wait(min(PAUSE_AFTER_ERROR_SECONDS, self.context.config.poll_seconds))
 
     def _warn(self, text: str) -> None:
-        """Log an error, unless only its numbers differ from the last one's, and count it."""
-        if self._fault.is_new(text):
-            self._log.warning("not now", error=text)
+        """Log an error, unless it was said already, and count it."""
+        if (said := self._fault.told(text)) is not None:
+            self._log.warning("not now", error=said)
         self.board.failed(self.name)
 
     def _save_error(self, error: Exception) -> None:

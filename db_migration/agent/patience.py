@@ -70,19 +70,35 @@ class Applying:
 
 @dataclass
 class Fault:
-    """What was warned of last, until it has not been seen for a few looks."""
+    """What went wrong last, and how often in a row, until it has not been seen for a few looks.
+
+    It is said when it comes for the first, the 10th, the 100th, the 1000th time.
+    """
 
     kind: str | None = None
+    times: int = 0
     well: int = 0
 
-    def is_new(self, text: str) -> bool:
-        """Tell whether this was not said yet: with other numbers in it, it is the same."""
-        kind, before = re.sub(r"\d+", "", text), self.kind
+    def told(self, text: str) -> str | None:
+        """Count it, and return what is to be said; with other numbers in it, it is the same."""
+        kind = re.sub(r"\d+", "", text)
+        self.times = self.times + 1 if kind == self.kind else 1
         self.kind, self.well = kind, 0
-        return kind != before
+        if not _said(self.times):
+            return None
+        return text if self.times == 1 else f"{text} ({self.times} times by now)"
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing would be said of it if it came once more."""
+        return self.times > 0 and not _said(self.times + 1)
 
     def unseen(self) -> None:
         """Count a look without it."""
         self.well += 1
         if self.well >= LOOKS_UNTIL_BELIEVED:
-            self.kind = None
+            self.kind, self.times = None, 0
+
+
+def _said(times: int) -> bool:
+    return str(times).rstrip("0") == "1"

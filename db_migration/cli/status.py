@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
@@ -105,19 +106,19 @@ def _watch(config: Config, every: float, *, as_json: bool) -> None:
 
 
 def _wait(config: Config, goals: list[str], deadline: float) -> list[str]:
-    """Wait for the goals with a line of progress on stderr; return what is missing at the end."""
+    """Wait for the goals, saying on stderr how it goes; return what is missing at the end."""
     missing: list[str] = []
     if not goals:
         return missing
     feeds_of(config)
     say = Console(stderr=True, markup=False, highlight=False)
+    news = status_view.News(PROGRESS_SECONDS)
 
     def reached() -> bool:
         feeds = status.read(config)["feeds"]
         missing[:] = status.reached(feeds, goals)
-        for feed in feeds if missing else ():
-            error = f" ({feed['error']['found']})" if feed["error"] else ""
-            say.print(f"{feed['name']}: {feed['state']}, {feed['next']}{error}", soft_wrap=True)
+        for line in news.of(feeds, time.monotonic()) if missing else ():
+            say.print(line, soft_wrap=True)
         return not missing
 
     until(reached, deadline, every=min(PROGRESS_SECONDS, config.poll_seconds))

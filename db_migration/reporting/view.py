@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -97,6 +98,33 @@ def _verified(found: dict[str, Any] | None, nothing: str) -> str:
         return nothing
     how = "equal" if found["equal"] else "DIFFERS"
     return f"{how}: {found['tables']} tables, {found['rows']} rows, {found['at']}"
+
+
+def line_of(feed: dict[str, Any]) -> str:
+    """Return the state in one line, for somebody who waits: how far a copy is, or what is next."""
+    doing = (feed.get("progress") or {}).get("text") or feed["next"]
+    error = f" ({feed['error']['found']})" if feed["error"] else ""
+    return f"{feed['name']}: {feed['state']}, {doing}{error}"
+
+
+class News:
+    """What is new of each feed, for somebody who waits: no more often than every few seconds."""
+
+    def __init__(self, every: float) -> None:
+        """Say how many seconds are to lie between two lines of one feed."""
+        self._every = every
+        self._told: dict[str, tuple[float, str]] = {}
+
+    def of(self, feeds: list[dict[str, Any]], now: float) -> list[str]:
+        """Return the lines that have changed since they were told; the clock is the caller's."""
+        lines = []
+        for feed in feeds:
+            line = line_of(feed)
+            at, before = self._told.get(feed["name"], (-inf, ""))
+            if line != before and now - at >= self._every:
+                self._told[feed["name"]] = (now, line)
+                lines.append(line)
+        return lines
 
 
 def print_history(found: dict[str, list[dict[str, Any]]]) -> None:

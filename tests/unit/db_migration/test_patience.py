@@ -83,12 +83,33 @@ def test_every_copy_that_a_stuck_worker_led_to_is_given_more_time() -> None:
 
 def test_fault_is_said_once_as_long_as_it_lasts() -> None:
     fault = Fault()
-    assert fault.is_new("failed 1 time")
-    assert not fault.is_new("failed 2 time")
+    assert fault.told("failed 1 time") == "failed 1 time"
+    assert fault.told("failed 2 time") is None
     for _ in range(LOOKS_UNTIL_BELIEVED - 1):
         fault.unseen()
-    assert not fault.is_new("failed 3 time")
+    assert fault.told("failed 3 time") is None
     for _ in range(LOOKS_UNTIL_BELIEVED):
         fault.unseen()
-    assert fault.is_new("failed 4 time")
-    assert fault.is_new("another one")
+    assert fault.told("failed 4 time") == "failed 4 time"
+    assert fault.told("another one") == "another one"
+    assert fault.told("failed 5 time") == "failed 5 time"
+
+
+def test_fault_that_lasts_is_said_again_ever_more_rarely() -> None:
+    fault = Fault()
+    said = [text for number in range(86_400) if (text := fault.told(f"disk is full at {number}"))]
+    assert said == [
+        "disk is full at 0",
+        "disk is full at 9 (10 times by now)",
+        "disk is full at 99 (100 times by now)",
+        "disk is full at 999 (1000 times by now)",
+        "disk is full at 9999 (10000 times by now)",
+    ]
+
+
+def test_fault_is_quiet_where_nothing_would_be_said_of_it_if_it_came_again() -> None:
+    fault = Fault()
+    assert not fault.quiet
+    for _ in range(30):
+        was_quiet = fault.quiet
+        assert was_quiet is (fault.told("the same") is None)

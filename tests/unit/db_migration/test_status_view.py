@@ -67,6 +67,50 @@ def test_known_keys_have_their_words(change: dict[str, Any], part: str) -> None:
     assert part in shown(**change)
 
 
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"next": "there is no copy"}, "seeding, there is no copy"),
+        ({"progress": {"text": "50%: 1 of 2 tables"}}, "seeding, 50%: 1 of 2 tables"),
+        ({"next": "a copy", "error": {"found": "disk is full"}}, "seeding, a copy (disk is full)"),
+    ],
+)
+def test_who_waits_is_told_how_far_it_is(change: dict[str, Any], line: str) -> None:
+    feed = {**FEED, "progress": None, **change}
+    assert status_view.line_of(feed) == f"{FEED['name']}: {line}"
+
+
+def at(share: str, name: str = "a") -> dict[str, Any]:
+    return {**FEED, "name": name, "progress": {"text": share}}
+
+
+def test_who_waits_is_told_what_is_new_and_not_all_the_time() -> None:
+    news = status_view.News(every=5)
+    looks = (
+        (0, "1%"),
+        (2, "1%"),
+        (3, "2%"),
+        (4, "3%"),
+        (5, "4%"),
+        (9, "5%"),
+        (60, "5%"),
+        (99, "5%"),
+    )
+    told = {now: news.of([at(share)], now) for now, share in looks}
+    assert {now: lines for now, lines in told.items() if lines} == {
+        0: ["a: seeding, 1%"],
+        5: ["a: seeding, 4%"],
+        60: ["a: seeding, 5%"],
+    }
+
+
+def test_one_feed_that_is_told_of_does_not_silence_another() -> None:
+    news = status_view.News(every=5)
+    assert len(news.of([at("1%"), at("1%", "b")], 0)) == 2
+    assert news.of([at("1%"), at("2%", "b")], 6) == ["b: seeding, 2%"]
+    assert news.of([at("2%"), at("3%", "b")], 7) == ["a: seeding, 2%"]
+
+
 def test_history_says_who_and_on_which_evidence(capsys: pytest.CaptureFixture[str]) -> None:
     at = datetime(2026, 11, 23, tzinfo=UTC)
     newest = {"at": at, "who": "alice: run on a", "step": "seed", "phase": "failed"}
