@@ -16,9 +16,9 @@ from db_migration.config import FeedConfig
 from db_migration.context import Context, context_of
 from db_migration.errors import BlockedError, MigrationError
 from db_migration.following import release, release_fence, release_host
-from db_migration.following.feed_role import Trace
 from db_migration.following.prepare import SOURCE_STEPS
 from db_migration.following.reader_role import PREPARED
+from db_migration.following.trace import Trace
 from db_migration.journal import Journal
 from db_migration.reporting.error_text import of_verb
 from db_migration.verification import report
@@ -103,6 +103,6 @@ def _released(context: Context, gone: list[FeedConfig], *, dry_run: bool) -> dic
     return {"traces": asdicts(undone), "left": left, "host": host}
 
 
-def asdicts(traces: list[Trace]) -> list[dict[str, str]]:
+def asdicts(traces: list[Trace]) -> list[dict[str, Any]]:
     """Return traces for `--json`."""
     return [asdict(trace) for trace in traces]

@@ -102,7 +102,8 @@ class CutOver:
         both = self.both
         events = cutover_report.last_try(both.journal.events())
         tried = any(step == Step.ADMIT for _, step, _, _ in events)
-        admitted = tried and self.mine and cutover_back.anybody(both)
+        # Not of this epoch alone: the silent server may be the only one that knows it.
+        admitted = tried and not self.seen.rolled_back and cutover_back.anybody(both)
         # Also where somebody has opened prod's database by hand: what was promoted is old by now.
         renamed = self.seen.renamed or self._renamed()
         self.seen = replace(
@@ -170,7 +171,7 @@ class CutOver:
     def _ways_back(self) -> dict[Back, Callable[[], object]]:
         both = self.both
         return {
-            Back.HOLD: lambda: cutover_steps.pause(both, self.locks),
+            Back.HOLD: lambda: cutover_back.hold(both, self.locks),
             Back.SHUT_OUT: lambda: cutover_back.shut_out(both),
             Back.OPEN: lambda: compose_database.open_again(both.to_keeper),
             Back.COMPARE: lambda: cutover_back.compare(both),

@@ -12,10 +12,30 @@ from db_migration.sides import admission, promotion, servers
 from db_migration.verification import verify
 
 
+def hold(sides: Sides, locks: ExitStack) -> None:
+    """Have the agents keep still; that of a new server that is silent rests with it."""
+    try:
+        cutover_steps.pause(sides, locks)
+    except UnreachableError:
+        cutover_steps.pause(sides, locks, (sides.to_keeper, sides.after))
+
+
 def anybody(sides: Sides) -> bool:
-    """Tell whether any Airbyte may enter the new database."""
-    with servers.control(sides.target).connect() as connection:
-        return bool(admission.admitted(connection, sides.target, sides.config.roles))
+    """Tell whether any Airbyte may enter the new database, into which one may have been let.
+
+    Raises BlockedError when its server is silent: nobody else knows whether it has taken a write.
+    """
+    try:
+        with servers.control(sides.target).connect() as connection:
+            return bool(admission.admitted(connection, sides.target, sides.config.roles))
+    except UnreachableError as error:
+        raise BlockedError(
+            found=f"{sides.target.name} may have taken a write of {sides.new.name}, and does not "
+            f"answer: {error.found}",
+            needed="that server, to see whether it has taken one",
+            way_out="when it is back, `db-migration cutover` goes on, and `cutover --abort` goes "
+            "back if it has not; if it does not come back, `db-migration failover`",
+        ) from error
 
 
 @effect(Effect.SHUT_OUT)

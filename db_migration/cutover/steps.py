@@ -40,9 +40,9 @@ def journal_of(context: Context) -> Journal:
     return Journal(context.control, context.feed.name)
 
 
-def pause(sides: Sides, locks: ExitStack) -> None:
-    """Have the agents keep still, and wait until each is between two steps."""
-    for context in sides.feeds:
+def pause(sides: Sides, locks: ExitStack, feeds: Sequence[Context] = ()) -> None:
+    """Have the agents of all feeds, or of these, keep still between two steps."""
+    for context in feeds or sides.feeds:
         journal = journal_of(context)
         journal.open()
         pause_feed(journal)

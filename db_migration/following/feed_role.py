@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -11,7 +10,8 @@ from psycopg import sql
 
 from db_migration.errors import BlockedError
 from db_migration.following import grants, marks
-from db_migration.postgres import Connection, row, run, value
+from db_migration.following.trace import Part, Trace
+from db_migration.postgres import Connection, row, rows, run, value
 
 OWNED = """
 SELECT string_agg(pg_describe_object(d.classid, d.objid, d.objsubid), ', ')
@@ -19,37 +19,38 @@ FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
 WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND r.rolname = %s
   AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-
-
-@dataclass(frozen=True)
-class Trace:
-    """One thing that is there because of the feed, and what is done about it."""
-
-    what: str
-    undo: str
+OPTIONS = "SELECT rolcanlogin, rolreplication FROM pg_roles WHERE rolname = %s"
+MEMBERS = """
+SELECT DISTINCT m.member::regrole::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
+WHERE r.rolname = %s ORDER BY 1
+"""
+"""From 16 on, whoever makes a role with CREATEROLE becomes a member of it."""
 
 
 def traces(
     connection: Connection, name: str, noted: dict[str, Any], others: list[str]
 ) -> Iterator[Trace]:
     """List what the role has because of us; `others` are databases whose feeds need it, too."""
+    rights = tuple(grants.parts(connection, name, noted))
+    number = len(grants.given(connection, name, noted))
     if others:
-        number = len(grants.given(connection, name, noted))
-        yield Trace(f"role `{name}` may read {number} objects of this database", "revoke that")
+        what = f"role `{name}` may read {number} objects of this database"
+        yield Trace(what, "revoke that", rights)
         undo = "leave it for the feed from `{}`: the last feed's release takes it"
         yield Trace(f"role `{name}`", undo.format("`, `".join(others)))
         return
     if not noted.get("existed"):
-        yield Trace(f"role `{name}` with SELECT on every table", "drop it")
+        made = (*_made(connection, name, noted), *rights)
+        yield Trace(f"role `{name}` with SELECT on every table", "drop it", made)
         return
     if "login_was" not in noted:
         yield Trace(
             f"rights of role `{name}`, which was there before",
             "leave them: what an older version of this script granted was not noted",
         )
-    number = len(grants.given(connection, name, noted))
-    if number or noted.get("defaults") or noted.get("connect"):
-        yield Trace(f"role `{name}` may read {number} more objects than before", "revoke that")
+    if rights:
+        what = f"role `{name}` may read {number} more objects than before"
+        yield Trace(what, "revoke that", rights)
     for option in _options(connection, name, noted):
         yield Trace(f"{option.removeprefix('NO')} of role `{name}`", f"set {option} again")
     if noted.get("password_set"):
@@ -58,10 +59,18 @@ def traces(
     yield Trace(f"our note on role `{name}`", "take it off; keep the role: it was there before")
 
 
+def _made(connection: Connection, name: str, noted: dict[str, Any]) -> Iterator[Part]:
+    """List what a role of ours is beside its rights."""
+    login, replication = row(connection, OPTIONS, (name,)) or (False, False)
+    options = {"LOGIN": login, "REPLICATION": replication, "PASSWORD": noted.get("password_set")}
+    yield from (Part("option", option) for option, has in options.items() if has)
+    yield Part("our note", "COMMENT ON ROLE")
+    yield from (Part("member", member) for (member,) in rows(connection, MEMBERS, (name,)))
+
+
 def _options(connection: Connection, name: str, noted: dict[str, Any]) -> list[str]:
     """Return the options that the role did not have before us."""
-    query = "SELECT rolcanlogin, rolreplication FROM pg_roles WHERE rolname = %s"
-    login, replication = row(connection, query, (name,)) or (False, False)
+    login, replication = row(connection, OPTIONS, (name,)) or (False, False)
     gone = []
     if login and noted.get("login_was") is False:
         gone.append("NOLOGIN")

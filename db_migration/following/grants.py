@@ -8,6 +8,7 @@ would fail ("tuple concurrently updated"). So a table is locked for them, agains
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, LiteralString
@@ -17,6 +18,7 @@ from psycopg import sql
 
 from db_migration import catalog
 from db_migration.errors import BlockedError
+from db_migration.following.trace import Part
 from db_migration.postgres import Connection, collided, rows, run, until, value
 
 OBJECTS = """
@@ -135,6 +137,16 @@ def given(connection: Connection, role: str, noted: dict[str, Any]) -> list[Obje
             or (each.key not in had and [each.owner, f"{each.kind}S"] in by_default)
         )
     ]
+
+
+def parts(connection: Connection, role: str, noted: dict[str, Any]) -> Iterator[Part]:
+    """Name each right that the role has because of us, and that `end` takes."""
+    for each in given(connection, role, noted):
+        yield Part(f"{RIGHTS[each.kind]} on {each.kind.lower()}", ".".join(each.name))
+    for owner, kind in noted.get("defaults", []):
+        yield Part(f"default SELECT on {kind.lower()} made by", owner)
+    if noted.get("connect"):
+        yield Part("CONNECT on database", str(value(connection, "SELECT current_database()")))
 
 
 def _objects(connection: Connection, role: str) -> list[Object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from db_migration.config import PUBLICATION
+from db_migration.following import marks
 from db_migration.postgres import Connection, row, rows, value
 
 EXISTS = "SELECT true FROM pg_publication WHERE pubname = %s"
@@ -23,12 +24,26 @@ SCHEMAS = """
 SELECT EXISTS (SELECT FROM pg_publication_namespace n JOIN pg_publication p ON p.oid = n.pnpubid
                WHERE p.pubname = %s)
 """
+MEMBERS = """
+SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = %s ORDER BY 1
+"""
+NOTE = "SELECT obj_description(oid, 'pg_publication') FROM pg_publication WHERE pubname = %s"
 SINCE_15 = 150000
 
 
 def exists(connection: Connection) -> bool:
     """Tell whether there is a publication of our name, whoever made it."""
     return bool(value(connection, EXISTS, (PUBLICATION,)))
+
+
+def members(connection: Connection) -> list[str]:
+    """Name the tables that it publishes."""
+    return [name for (name,) in rows(connection, MEMBERS, (PUBLICATION,))]
+
+
+def noted(connection: Connection) -> bool:
+    """Tell whether it has a comment of ours."""
+    return marks.decode(value(connection, NOTE, (PUBLICATION,))) is not None
 
 
 def faults(connection: Connection) -> list[str] | None:

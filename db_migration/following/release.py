@@ -27,9 +27,9 @@ from db_migration.following import (
     settings,
     slots,
 )
-from db_migration.following.feed_role import Trace
 from db_migration.following.prepare import LOCK_BRIEFLY
 from db_migration.following.release_fence import RELEASED
+from db_migration.following.trace import Part, Trace
 from db_migration.journal import Journal
 from db_migration.postgres import Connection, rows, run, until, value
 
@@ -90,11 +90,14 @@ def _shared(context: Context, names: list[str]) -> Trace:
 
 
 def _publication(connection: Connection) -> list[Trace]:
-    query = "SELECT count(*) FROM pg_publication_tables WHERE pubname = %s"
-    if publication.exists(connection):
-        number = value(connection, query, (PUBLICATION,))
-        return [Trace(f"publication `{PUBLICATION}` of {number} tables", "drop it")]
-    return []
+    if not publication.exists(connection):
+        return []
+    names = publication.members(connection)
+    parts = [Part("member", name) for name in names]
+    if publication.noted(connection):
+        parts.append(Part("our note", "COMMENT ON PUBLICATION"))
+    what = f"publication `{PUBLICATION}` of {len(names)} tables"
+    return [Trace(what, "drop it", tuple(parts))]
 
 
 def _role(context: Context, connection: Connection, gone: Mapping[str, str]) -> list[Trace]:
@@ -106,14 +109,20 @@ def _role(context: Context, connection: Connection, gone: Mapping[str, str]) -> 
     found = [_identity(each) for each in notes.identities(connection, noted)]
     if "wal_level_was" in noted and not elsewhere:
         undo = (
-            f"reset it; `{noted['wal_level_was']}` counts again after the next restart, "
-            "which is yours to choose"
+            f"{_undone(noted, 'wal_level')}; `{noted['wal_level_was']}` counts again after the "
+            "next restart, which is yours to choose"
         )
         others = [one for one in _other_slots(context, connection) if one not in gone]
         found.append(Trace(WAL_LEVEL_SET, _kept_for(others) if others else undo))
     if "wal_bound_was" in noted and not elsewhere:
-        found.append(Trace("`max_slot_wal_keep_size` by ALTER SYSTEM", "reset it, at once"))
+        undo = f"{_undone(noted, 'wal_bound')}, at once"
+        found.append(Trace("`max_slot_wal_keep_size` by ALTER SYSTEM", undo))
     return [*found, *feed_role.traces(connection, name, noted, elsewhere)]
+
+
+def _undone(noted: dict[str, Any], key: str) -> str:
+    before = noted.get(f"{key}_system")
+    return "reset it" if before is None else f"set `{before}` by ALTER SYSTEM again"
 
 
 def _elsewhere(connection: Connection, role: str, gone: Mapping[str, str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db_migration.context import Context
-from db_migration.following.feed_role import Trace
+from db_migration.following.trace import Trace
 from db_migration.journal import Journal
 from db_migration.sides import compose_database, epoch
 

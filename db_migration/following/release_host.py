@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from db_migration.context import Context
 from db_migration.errors import MigrationError
-from db_migration.following.feed_role import Trace
+from db_migration.following.trace import Trace
 from db_migration.sides import hosts
 
 OURS = "airbyte-migration-"

@@ -108,11 +108,35 @@ def print_release(found: list[dict[str, Any]], dry_run: bool) -> None:
     for feed in found:
         head = "would be undone" if dry_run else "undone"
         out.print(f"{feed['name']}: {len(feed['traces'])} thing(s) {head} on the source")
-        for trace in feed["traces"]:
-            out.print(f"  - {trace['what']}: {trace['undo']}", soft_wrap=True)
+        _print_traces(out, feed["traces"])
         for left in feed["left"]:
             out.print(f"  still there: {left}", soft_wrap=True)
         if feed["host"]:
             out.print("  on its host, declared by Pulumi and left to it:")
-        for trace in feed["host"]:
-            out.print(f"  - {trace['what']}: {trace['undo']}", soft_wrap=True)
+            _print_traces(out, feed["host"])
+
+
+MOST_NAMES = 5
+
+
+def _print_traces(out: Console, traces: list[dict[str, Any]]) -> None:
+    """Print a line for each, but one for many of a kind that are undone in the same way."""
+    kinds: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for trace in traces:
+        kinds.setdefault((trace["what"].partition("`")[0], trace["undo"]), []).append(trace)
+    for (kind, undo), alike in kinds.items():
+        names = [trace["what"].removeprefix(kind) for trace in alike]
+        for what in names if len(names) <= MOST_NAMES else [_few(names)]:
+            out.print(f"  - {kind}{what}: {undo}", soft_wrap=True)
+        parts: dict[str, list[str]] = {}
+        for part in (part for trace in alike for part in trace["parts"]):
+            parts.setdefault(part["right"], []).append(part["on"])
+        for right, found in parts.items():
+            out.print(f"      {right}: {_few(found)}", soft_wrap=True)
+
+
+def _few(names: list[str]) -> str:
+    """Name some of many; `--json` names them all."""
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more ({len(names)})"

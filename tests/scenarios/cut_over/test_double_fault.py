@@ -14,7 +14,7 @@ from db_migration.failover.failover import Failover
 from db_migration.failover.plan import Kind
 from db_migration.sides.epoch import Epoch
 from tests.support import timeouts
-from tests.support.crash_world import CrashWorld
+from tests.support.crash_world import CUT_OVER, CrashWorld
 from tests.support.deployment import INTERMEDIARY, KEEPER, OLD, REPLICA
 from tests.support.fix_postgres import wait_for
 from tests.support.killed_agent import Life
@@ -35,6 +35,7 @@ POINTS = (
     (Effect.ADVANCE_EPOCH, "before"),
 )
 """After compose's fence and before the new epoch."""
+OPEN = "SELECT datallowconn FROM pg_database WHERE datname = 'airbyte'"
 NOBODY = 1
 """A port on which no server listens."""
 
@@ -99,11 +100,23 @@ def test_no_row_is_lost(
     before.assert_lives(before.servers[then.database], then)
 
 
-def test_taken_back_while_the_new_database_alone_knows_the_epoch(
-    before: CrashWorld, killer: Life
+@pytest.mark.parametrize(
+    ("effect", "when"),
+    [
+        (Effect.FENCE_COMPOSE, "after"),
+        (Effect.RENAME_DATABASES, "after"),
+        (Effect.ADVANCE_EPOCH, "after"),
+        (Effect.RESUME_FEED, "before"),
+        (Effect.RESUME_FEED, "after"),
+    ],
+)
+def test_taken_back_while_the_new_database_is_dead(
+    before: CrashWorld, killer: Life, effect: Effect, when: str
 ) -> None:
-    """Its server dies with an epoch that core-worker-01 never heard of, and comes back with it."""
-    killer("cutover go", Effect.ADVANCE_EPOCH, "after")
+    """Its server may come back with an epoch that core-worker-01 never heard of, or has heard of;
+    nobody was let in there.
+    """
+    killer("cutover go", effect, when)
     before.kill(INTERMEDIARY)
     with pytest.raises(UnreachableError, match="compose is back as it was; intermediary") as told:
         before.cut_over(Mode.ABORT)
@@ -116,6 +129,26 @@ def test_taken_back_while_the_new_database_alone_knows_the_epoch(
     then = Epoch(2, "prod", OLD, "roll-back")
     wait_for(lambda: set(before.epochs()) == {then}, timeouts.FOLLOW)
     before.assert_lives(before.prod, then)
+
+
+@pytest.mark.parametrize("effect", [Effect.ADMIT, Effect.ACTIVATE])
+def test_not_taken_back_while_the_dead_server_may_hold_a_write(
+    before: CrashWorld, killer: Life, effect: Effect
+) -> None:
+    """The new Airbyte was let in; what it has written is known when its server answers again."""
+    killer("cutover go", effect, "after")
+    before.kill(INTERMEDIARY)
+    with pytest.raises(BlockedError, match="may have taken a write") as told:
+        before.cut_over(Mode.ABORT)
+    assert "intermediary" in told.value.found
+    assert "cutover --abort" in told.value.way_out
+    assert "failover" in told.value.way_out
+    assert not (before.folder / "compose.runs").exists()
+    assert before.prod.sql(OPEN) == [(False,)]
+    assert set(before.epochs()) == {CUT_OVER}
+    before.bring_back(INTERMEDIARY)
+    assert before.cut_over()["state"] == "done"
+    before.assert_lives(before.intermediary, CUT_OVER)
 
 
 @pytest.mark.parametrize("effect", [Effect.CLOSE_PROD, Effect.ENABLE_SUBSCRIPTION])

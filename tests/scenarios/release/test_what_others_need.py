@@ -65,10 +65,14 @@ def test_what_alter_system_said_before_is_said_again(scenario: Scenario) -> None
     with written(source, "wal_level = minimal\nmax_wal_senders = 0\n"):
         source.sql("ALTER SYSTEM SET wal_level = 'replica'")
         source.sql("ALTER SYSTEM SET max_wal_senders = 10")
+        source.sql("ALTER SYSTEM SET max_slot_wal_keep_size = -1")
         source.restart()
         before = footprint(scenario)["settings"]
         scenario.converge()
         assert footprint(scenario)["settings"] != before
+        planned = scenario.cli("release", "--dry-run").stdout
+        assert "set `replica` by ALTER SYSTEM again; `replica` counts again" in planned
+        assert "set `-1` by ALTER SYSTEM again, at once" in planned
         assert scenario.cli("release").returncode == 0
         assert footprint(scenario)["settings"] == before
         starts_again(scenario)
