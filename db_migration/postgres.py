@@ -51,6 +51,15 @@ STARTUP = "unsupported startup parameter"
 REFUSED = "password authentication failed"
 """In words as well: of a password that has expired, too."""
 
+SEVERAL = "All failures were:"
+MOST_SAID = 500
+
+CERTIFICATE = "certificate"
+CERTIFICATES = (
+    "certificates are libpq's own: PGSSLROOTCERT, PGSSLCERT and PGSSLKEY in the environment {of}, "
+    "or ~/.postgresql; with `verify-full` the host is named as in the server's certificate"
+)
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -91,7 +100,7 @@ class Endpoint:
         try:
             connection = psycopg.connect(conninfo, autocommit=True)
         except psycopg.OperationalError as error:
-            raise self._shut(_first_line(error)) from None
+            raise self._shut(reasons(error)) from None
         try:
             if not pinned.pin(connection):
                 raise self._shut(POOLED)
@@ -111,6 +120,8 @@ class Endpoint:
         way_out += "again by itself"
         if crowded(said):
             way_out = MAKE_ROOM
+        if CERTIFICATE in said:
+            way_out = f"{CERTIFICATES.format(of='of this process')}; this is tried again by itself"
         if said == POOLED or STARTUP in said:
             way_out = (
                 "this looks like a pooler (PgBouncer), behind which sessions are not ours alone: "
@@ -144,11 +155,16 @@ def held(side: str) -> UnreachableError:
     )
 
 
-def _first_line(error: Exception) -> str:
-    """Shorten libpq's message; when it is empty the class says at least what happened."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+def reasons(error: Exception) -> str:
+    """Return all that libpq says, in one line; when it is empty the class says what happened.
+
+    With `prefer` it tries again without encryption, and its last line is of that: a password that
+    was refused stands in the first.
+    """
+    said = str(error).rpartition(SEVERAL)[2]  # psycopg's, of a name with several addresses
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("Is the server running")]
-    return lines[-1][:300] if lines else type(error).__name__
+    return " ".join(lines)[:MOST_SAID] or type(error).__name__
 
 
 def rows(

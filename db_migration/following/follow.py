@@ -18,6 +18,8 @@ from db_migration.errors import BlockedError
 from db_migration.following import marks, slots, subscription, worker
 from db_migration.pinned import options
 from db_migration.postgres import (
+    CERTIFICATE,
+    CERTIFICATES,
     CONNECT_TIMEOUT_SECONDS,
     Connection,
     hush,
@@ -177,11 +179,14 @@ def _can_not_subscribe(context: Context, error: psycopg.Error) -> BlockedError:
     """Explain what only the subscribing server has seen."""
     where = context.feed.source.address_for_subscriber
     said = error.diag.message_primary or type(error).__name__
+    way_out = "check `address_for_subscriber` (the tunnel's name) from the target's server, and "
+    way_out += "that the source's pg_hba.conf says scram-sha-256 or md5, not trust"
+    if CERTIFICATE in said:
+        way_out = CERTIFICATES.format(of="of the target's server")
     return BlockedError(
         found=f"the target's server can not subscribe at {where.host}:{where.port}: {said}",
         needed="a source that the target's server reaches, and that asks for a password",
-        way_out="check `address_for_subscriber` (the tunnel's name) from the target's server, and "
-        "that the source's pg_hba.conf says scram-sha-256 or md5, not trust; tried again by itself",
+        way_out=f"{way_out}; tried again by itself",
     )
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fix_postgres import PgServer, own_server, unprivileged_ids
+from tests.scenarios.follow_outages.seen import MIRROR
+from tests.support import fix_postgres, timeouts
+from tests.support.fix_postgres import PgServer, own_server, unprivileged_ids, wait_for
 from tests.support.scenario import Scenario
 
 HOSTSSL = """
@@ -71,16 +73,73 @@ def test_a_source_that_takes_encryption_only(encrypted: Scenario, mode: str) -> 
     encrypted.assert_equal()
 
 
-def test_the_authority_is_named_once_for_all(
-    encrypted: Scenario, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By libpq's own variable, which pg_dump has to be given, too."""
-    known = encrypted.folder / "known.crt"
+@pytest.fixture
+def authority(encrypted: Scenario, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Name both servers' certificates to this process, and demand them of both."""
     homes = [Path(server.home) for server in (encrypted.source, encrypted.target)]
+    known = homes[1] / "known.crt"
     known.write_text("".join((home / "server.crt").read_text() for home in homes))
+    known.chmod(0o644)
     monkeypatch.setenv("PGSSLROOTCERT", str(known))
     sides = ("feeds.0.source", "feeds.0.target", "control")
     encrypted.settings |= {f"{side}.sslmode": "verify-full" for side in sides}
+    yield monkeypatch
+    monkeypatch.undo()
+    encrypted.target.restart()
+
+
+@pytest.mark.usefixtures("authority")
+def test_the_authority_is_named_once_for_all(encrypted: Scenario) -> None:
+    """By libpq's own variable, which pg_dump has to be given, too."""
     encrypted.settings["feeds.0.mode"] = "snapshot"
     encrypted.converge()
     encrypted.assert_equal()
+
+
+def test_the_targets_own_server_needs_it_too(
+    encrypted: Scenario, authority: pytest.MonkeyPatch
+) -> None:
+    agent = encrypted.agent()
+
+    def refused() -> bool:
+        agent.once()
+        return encrypted.state()["error"] is not None
+
+    wait_for(refused, timeouts.CONVERGE)
+    said = encrypted.state()["error"]
+    assert "root certificate file" in said["found"]
+    assert "PGSSLROOTCERT" in said["way_out"]
+    assert "of the target's server" in said["way_out"]
+    authority.setattr(fix_postgres, "INHERITED", {*fix_postgres.INHERITED, "PGSSLROOTCERT"})
+    encrypted.target.restart()
+    encrypted.converge(agent)
+    encrypted.assert_equal()
+
+
+def test_whose_authority_is_not_there_is_told_where_to_put_it(encrypted: Scenario) -> None:
+    encrypted.settings["feeds.0.source.sslmode"] = "verify-full"
+    said = encrypted.cli("prepare", PGSSLROOTCERT="/nowhere/root.crt").stderr
+    assert 'root certificate file "/nowhere/root.crt" does not exist' in said
+    assert "PGSSLROOTCERT" in said
+
+
+def test_a_password_that_is_refused_is_not_hidden_by_the_try_without_encryption(
+    encrypted: Scenario,
+) -> None:
+    """With `prefer` libpq comes again without, and says last that nobody gets in like that."""
+    agent = encrypted.converge()
+    before = encrypted.target.sql(MIRROR)
+    encrypted.source.sql("ALTER ROLE airbyte_migration PASSWORD 'of somebody else'")
+    encrypted.source.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+    encrypted.source.sql("INSERT INTO plain VALUES (1000, 'late')", database="airbyte")
+    encrypted.converge(agent)
+    encrypted.assert_equal()
+    assert encrypted.target.sql(MIRROR) == before
+
+    owner = encrypted.folder / "outdated"
+    owner.write_text("of-last-year")
+    login = {"user": encrypted.source.user, "password_file": str(owner)}
+    encrypted.settings["feeds.0.source.owner"] = login
+    said = encrypted.cli("prepare").stderr
+    assert "password authentication failed" in said
+    assert str(owner) in said

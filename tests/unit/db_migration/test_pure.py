@@ -19,7 +19,7 @@ from db_migration.config_access import HostControlConfig
 from db_migration.effects import Effect
 from db_migration.failover import look
 from db_migration.following import marks
-from db_migration.postgres import crowded
+from db_migration.postgres import crowded, reasons
 from db_migration.reporting import error_text, status
 from db_migration.seeding import dump
 from db_migration.sides.hosts import SshHostControl, deadline
@@ -207,6 +207,25 @@ def test_starting_an_airbyte_may_take_as_long_as_helm_may() -> None:
 )
 def test_who_finds_all_connections_taken_is_told_so(said: str, *, taken: bool) -> None:
     assert crowded(said) is taken
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (
+            'root certificate file "/r.crt" does not exist\nEither provide the file, or change',
+            'root certificate file "/r.crt" does not exist Either provide the file, or change',
+        ),
+        ("refused\n\tIs the server running on that host?\n", "refused"),
+        (
+            "b\nMultiple connection attempts failed. All failures were:\n- x: a\n- y: b",
+            "- x: a - y: b",
+        ),
+        ("", "OperationalError"),
+    ],
+)
+def test_nothing_of_why_nobody_gets_in_is_left_out(said: str, kept: str) -> None:
+    assert reasons(psycopg.OperationalError(said)) == kept
 
 
 @pytest.mark.parametrize(
