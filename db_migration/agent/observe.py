@@ -78,6 +78,7 @@ def look(
             intent = _intent(journal, connection)
             last = journal.last_verification(connection)
             seen_target = target(context, connection, sequences_there, sight, stalled=stalled)
+            seen_source = log_watch.read_again(context, seen_source, seen_target)
             seen = replace(first, source=seen_source, target=seen_target)
             sight.snapshot = _copies(context, connection, seen)
     except (UnreachableError, psycopg.OperationalError) as error:

@@ -18,7 +18,7 @@ import psycopg
 import structlog
 
 from db_migration.agent import copies
-from db_migration.agent.state import Log, Logs, Mark, Observed
+from db_migration.agent.state import Log, Logs, Mark, Observed, Source, Target
 from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
@@ -59,6 +59,22 @@ def look(connection: Connection, side: str) -> Log:
 def noted(connection: Connection, slot: str) -> Logs | None:
     """Read what is noted on the source of this slot's reader."""
     return marks.logs(_noted(connection).get(slot))
+
+
+def read_again(context: Context, source: Source | None, target: Target) -> Source | None:
+    """Return the source with its note read once more, if it is not that of the mirror's mark.
+
+    An agent may have made another one since the source was looked at: who looks beside it would see
+    a server that was set back.
+    """
+    mark = target.mirror.mark
+    if source is None or mark is None or copies.set_back(mark, source, target) is None:
+        return source
+    try:
+        with context.owner.connect() as connection:
+            return replace(source, noted=noted(connection, context.feed.slot))
+    except (UnreachableError, psycopg.OperationalError):
+        return source
 
 
 def keep(context: Context, journal: Journal, seen: Observed) -> None:

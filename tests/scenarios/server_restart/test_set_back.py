@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from db_migration.agent import copies, observe
 from db_migration.agent.agent import Agent
 from db_migration.agent.copies import NOTED_EVERY_BYTES
+from db_migration.agent.state import Target
 from tests.support import timeouts
 from tests.support.fix_postgres import PgServer, drop_everything, wait_for
 from tests.support.scenario import SLOT, Scenario
@@ -78,6 +81,28 @@ def test_source_that_was_set_back_and_has_written_more_than_before_is_copied_ane
     scenario.converge()
     scenario.assert_equal()
     assert scenario.copies() == 2
+
+
+def test_a_note_that_is_made_between_the_two_looks_of_another_process_is_no_sign(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cut-over looks beside the agent."""
+    agent = scenario.converge()
+    scenario.source.write_wal(MUCH)
+    look(scenario, agent)
+    scenario.source.write_wal(MUCH)
+    real = observe.target
+
+    def target(*args: Any, **kwargs: Any) -> Target:  # noqa: ANN401 - handed on
+        monkeypatch.undo()
+        look(scenario, agent)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(observe, "target", target)
+    seen = observe.look(agent.context, agent.journal).planner
+    assert seen.source is not None
+    assert seen.target is not None
+    assert copies.useless(seen.source, seen.target) is None
 
 
 def test_target_that_was_set_back_is_copied_anew(scenario: Scenario) -> None:
