@@ -17,7 +17,7 @@ def hold(sides: Sides, locks: ExitStack) -> None:
     try:
         cutover_steps.pause(sides, locks)
     except UnreachableError:
-        cutover_steps.pause(sides, locks, (sides.to_keeper, sides.after))
+        cutover_steps.pause(sides, locks, sides.without_target)
 
 
 def anybody(sides: Sides) -> bool:
@@ -78,7 +78,7 @@ def release(sides: Sides, locks: ExitStack) -> None:
     try:
         _give_back(sides)
     except UnreachableError as error:
-        cutover_steps.resume(sides, locks, (sides.to_keeper, sides.after))
+        cutover_steps.resume(sides, locks, sides.without_target)
         raise UnreachableError(
             found=f"compose is back as it was; {sides.target.name}, whose feed still rests, does "
             f"not answer: {error.found}",

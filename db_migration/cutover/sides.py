@@ -73,7 +73,12 @@ class Sides:
     @property
     def feeds(self) -> tuple[Context, ...]:
         """All the feeds that must keep still meanwhile."""
-        return (self.to_target, self.to_keeper, self.after)
+        return (self.to_target, *self.without_target)
+
+    @property
+    def without_target(self) -> tuple[Context, ...]:
+        """Those of them that do not need the new server."""
+        return (self.to_keeper, self.after)
 
     @property
     def to_promoted(self) -> Context:

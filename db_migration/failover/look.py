@@ -104,8 +104,8 @@ def _read(server: ServerConfig, connection: Connection) -> ServerSeen:
         promoted=marks.active_epoch(promoted) or 0,
         by_cut_over=(marks.decode(promoted) or {}).get("reason") == cutover_sides.JOURNAL,
         taken=_taken(connection) if journaled else 0,
-        unfinished=journaled and _unfinished(connection),
-        begun=journaled and _unfinished(connection) and not _made_anew(server, connection),
+        unfinished=journaled and unfinished(connection),
+        begun=journaled and unfinished(connection) and not _made_anew(server, connection),
     )
 
 
@@ -117,7 +117,8 @@ def _taken(connection: Connection) -> int:
     return value(connection, query, (BEGUN, cutover_sides.JOURNAL, BEGUN)) or 0
 
 
-def _unfinished(connection: Connection) -> bool:
+def unfinished(connection: Connection) -> bool:
+    """Tell whether a failover or failback has left something unfinished on this server."""
     query = "SELECT true FROM migration.intent WHERE feed = %s AND name = %s"
     return bool(value(connection, query, (JOURNAL, UNFINISHED)))
 

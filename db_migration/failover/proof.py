@@ -1,6 +1,6 @@
 """Before a living database is left: its copy at home holds what it does, row by row.
 
-Nobody writes meanwhile, so that nothing is in flight. That a mirror is in place, and has no
+Nobody writes during the proof, so that nothing is in flight. That a mirror is in place, and has no
 subscription, proves nothing: its agent leaves one that it has given up where it is, until the next
 copy replaces it; and a table that came while the agent was away is in no mirror.
 """
@@ -11,7 +11,7 @@ from db_migration import catalog
 from db_migration.config import FeedConfig, ServerConfig, slot_name
 from db_migration.context import Context
 from db_migration.errors import BlockedError, DeadlinePassedError, DifferenceFoundError
-from db_migration.failover.look import JOURNAL, UNFINISHED
+from db_migration.failover.look import unfinished
 from db_migration.failover.steps import Task
 from db_migration.following import sequences
 from db_migration.journal import Journal
@@ -30,7 +30,7 @@ def compare(task: Task) -> None:
     if promotion.promoted(home, task.plan.then.epoch):
         return
     with servers.control(home).connect() as connection:
-        if UNFINISHED in Journal(servers.control(home), JOURNAL).intents(connection):
+        if unfinished(connection):
             return
     found = _verified(task, home.mirror)
     if found.differences:

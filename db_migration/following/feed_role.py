@@ -31,10 +31,10 @@ def traces(
     connection: Connection, name: str, noted: dict[str, Any], others: list[str]
 ) -> Iterator[Trace]:
     """List what the role has because of us; `others` are databases whose feeds need it, too."""
-    rights = tuple(grants.parts(connection, name, noted))
-    number = len(grants.given(connection, name, noted))
+    objects = grants.given(connection, name, noted)
+    rights = tuple(grants.parts(connection, objects, noted))
     if others:
-        what = f"role `{name}` may read {number} objects of this database"
+        what = f"role `{name}` may read {len(objects)} objects of this database"
         yield Trace(what, "revoke that", rights)
         undo = "leave it for the feed from `{}`: the last feed's release takes it"
         yield Trace(f"role `{name}`", undo.format("`, `".join(others)))
@@ -49,7 +49,7 @@ def traces(
             "leave them: what an older version of this script granted was not noted",
         )
     if rights:
-        what = f"role `{name}` may read {number} more objects than before"
+        what = f"role `{name}` may read {len(objects)} more objects than before"
         yield Trace(what, "revoke that", rights)
     for option in _options(connection, name, noted):
         yield Trace(f"{option.removeprefix('NO')} of role `{name}`", f"set {option} again")

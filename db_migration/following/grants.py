@@ -139,14 +139,14 @@ def given(connection: Connection, role: str, noted: dict[str, Any]) -> list[Obje
     ]
 
 
-def parts(connection: Connection, role: str, noted: dict[str, Any]) -> Iterator[Part]:
-    """Name each right that the role has because of us, and that `end` takes."""
-    for each in given(connection, role, noted):
+def parts(connection: Connection, objects: list[Object], noted: dict[str, Any]) -> Iterator[Part]:
+    """Name each right that `end` takes: those on the objects that were `given`, and the others."""
+    for each in objects:
         yield Part(f"{RIGHTS[each.kind]} on {each.kind.lower()}", ".".join(each.name))
     for owner, kind in noted.get("defaults", []):
         yield Part(f"default SELECT on {kind.lower()} made by", owner)
     if noted.get("connect"):
-        yield Part("CONNECT on database", str(value(connection, "SELECT current_database()")))
+        yield Part("CONNECT on database", connection.info.dbname)
 
 
 def _objects(connection: Connection, role: str) -> list[Object]:

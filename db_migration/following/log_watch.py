@@ -19,11 +19,10 @@ import structlog
 
 from db_migration.agent import copies
 from db_migration.agent.state import Log, Logs, Mark, Observed, Source, Target
-from db_migration.config import PUBLICATION
 from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import MigrationError, UnreachableError
-from db_migration.following import marks
+from db_migration.following import marks, publication
 from db_migration.journal import LOCK_CLASS, Journal
 from db_migration.postgres import Connection, row, run
 
@@ -32,10 +31,6 @@ SELECT system_identifier::text, CASE WHEN NOT pg_is_in_recovery() THEN ARRAY[
     ('x' || lpad(left(pg_walfile_name(pg_current_wal_flush_lsn()), 8), 16, '0'))::bit(64)::bigint,
     pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint] END
 FROM pg_control_system()
-"""
-COMMENT = """
-SELECT obj_description(oid, 'pg_publication'), pg_has_role(pubowner, 'USAGE')
-FROM pg_publication WHERE pubname = %s
 """
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(%s, 1)"
 """The feeds from one database share a publication, and its comment."""
@@ -96,13 +91,13 @@ def keep(context: Context, journal: Journal, seen: Observed) -> None:
 
 def _noted(connection: Connection) -> dict[str, Any]:
     """Read what is noted on the publication, by slot; nothing, where there is none."""
-    comment, _ = row(connection, COMMENT, (PUBLICATION,)) or (None, False)
+    comment, _ = publication.comment(connection)
     return marks.decode(comment) or {}
 
 
 def _ours(connection: Connection) -> bool:
     """Tell whether the publication is there, and its comment ours to write."""
-    comment, may = row(connection, COMMENT, (PUBLICATION,)) or (None, False)
+    comment, may = publication.comment(connection)
     return may and not marks.is_strange(comment)
 
 

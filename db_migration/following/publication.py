@@ -27,7 +27,10 @@ SELECT EXISTS (SELECT FROM pg_publication_namespace n JOIN pg_publication p ON p
 MEMBERS = """
 SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = %s ORDER BY 1
 """
-NOTE = "SELECT obj_description(oid, 'pg_publication') FROM pg_publication WHERE pubname = %s"
+COMMENT = """
+SELECT obj_description(oid, 'pg_publication'), pg_has_role(pubowner, 'USAGE')
+FROM pg_publication WHERE pubname = %s
+"""
 SINCE_15 = 150000
 
 
@@ -41,9 +44,16 @@ def members(connection: Connection) -> list[str]:
     return [name for (name,) in rows(connection, MEMBERS, (PUBLICATION,))]
 
 
+def comment(connection: Connection) -> tuple[str | None, bool]:
+    """Return its comment, and whether we may write it; neither where it is not there."""
+    found, may = row(connection, COMMENT, (PUBLICATION,)) or (None, False)
+    return found, may
+
+
 def noted(connection: Connection) -> bool:
     """Tell whether it has a comment of ours."""
-    return marks.decode(value(connection, NOTE, (PUBLICATION,))) is not None
+    said, _ = comment(connection)
+    return marks.decode(said) is not None
 
 
 def faults(connection: Connection) -> list[str] | None:

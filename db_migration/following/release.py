@@ -109,19 +109,19 @@ def _role(context: Context, connection: Connection, gone: Mapping[str, str]) -> 
     found = [_identity(each) for each in notes.identities(connection, noted)]
     if "wal_level_was" in noted and not elsewhere:
         undo = (
-            f"{_undone(noted, 'wal_level')}; `{noted['wal_level_was']}` counts again after the "
-            "next restart, which is yours to choose"
+            f"{_undone(settings.WAL_LEVEL, noted)}; `{noted['wal_level_was']}` counts again "
+            "after the next restart, which is yours to choose"
         )
         others = [one for one in _other_slots(context, connection) if one not in gone]
         found.append(Trace(WAL_LEVEL_SET, _kept_for(others) if others else undo))
     if "wal_bound_was" in noted and not elsewhere:
-        undo = f"{_undone(noted, 'wal_bound')}, at once"
+        undo = f"{_undone(settings.WAL_BOUND, noted)}, at once"
         found.append(Trace("`max_slot_wal_keep_size` by ALTER SYSTEM", undo))
     return [*found, *feed_role.traces(connection, name, noted, elsewhere)]
 
 
-def _undone(noted: dict[str, Any], key: str) -> str:
-    before = noted.get(f"{key}_system")
+def _undone(name: str, noted: dict[str, Any]) -> str:
+    before = settings.said_before(name, noted)
     return "reset it" if before is None else f"set `{before}` by ALTER SYSTEM again"
 
 

@@ -54,10 +54,16 @@ def put_back(connection: Connection, name: str, noted: dict[str, Any]) -> bool:
     """Have ALTER SYSTEM say again what it said before us; False if it was not us who set it."""
     if f"{KEYS[name]}_was" not in noted:
         return False
-    before = noted.get(f"{KEYS[name]}_system")
+    before = said_before(name, noted)
     reset = sql.SQL("ALTER SYSTEM RESET {}").format(sql.Identifier(name))
     run(connection, reset if before is None else _set(name, before))
     return True
+
+
+def said_before(name: str, noted: dict[str, Any]) -> str | None:
+    """Return what ALTER SYSTEM said before us; None of nothing."""
+    found: str | None = noted.get(f"{KEYS[name]}_system")
+    return found
 
 
 def _set(name: str, to: str) -> sql.Composed:

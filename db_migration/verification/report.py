@@ -12,6 +12,9 @@ from rich.table import Table as RichTable
 
 from db_migration.preflight.checklist import Check, Result, counted
 
+MOST_NAMES = 5
+"""Of many things that are undone in the same way."""
+
 
 def print_json(data: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """Print one JSON document."""
@@ -114,9 +117,6 @@ def print_release(found: list[dict[str, Any]], dry_run: bool) -> None:
         if feed["host"]:
             out.print("  on its host, declared by Pulumi and left to it:")
             _print_traces(out, feed["host"])
-
-
-MOST_NAMES = 5
 
 
 def _print_traces(out: Console, traces: list[dict[str, Any]]) -> None:
