@@ -118,6 +118,8 @@ class Outcome:
 def check(bench: Workbench, source: str, dest: str) -> tuple[Promotion | None, State, State]:
     """Run all checks; gives an unfinished promotion to go on with, and both states."""
     plan.check_order(source, dest)
+    # Somebody may have thought long over a rehearsal: what it read is no ground to move on.
+    bench.pulumi.look_again()
     states = read_states(bench, source, dest)
     unfinished = _unfinished(bench, source, dest)
     begun = unfinished is not None and unfinished.happened("backup")

@@ -30,44 +30,50 @@ class Pulumi:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     keep_open: tuple[int, ...] = ()
     """Descriptors that children inherit: the lock stays held while an orphaned pulumi runs."""
+    _seen: dict[tuple[str, ...], str] = field(default_factory=dict, init=False, repr=False)
+    """Answers to questions, until a command of ours changes a stack or `look_again`."""
+
+    def look_again(self) -> None:
+        """Forget what was read: others may have been at work since."""
+        self._seen.clear()
 
     def version(self) -> str:
         """Version of the command, without the v."""
-        return self._run("asking for the version", ["version"]).strip().lstrip("v")
+        return self._ask("asking for the version", ["version"]).strip().lstrip("v")
 
     def backend(self) -> str:
         """URL of the backend in use."""
-        answer: Json = json.loads(self._run("asking for the backend", ["whoami", "--json"]))
+        answer: Json = json.loads(self._ask("asking for the backend", ["whoami", "--json"]))
         return str(answer.get("url") or "")
 
     def stacks(self) -> frozenset[str]:
         """Names of this project's stacks in the backend."""
-        listed: list[Json] = json.loads(self._run("listing stacks", ["stack", "ls", "--json"]))
+        listed: list[Json] = json.loads(self._ask("listing stacks", ["stack", "ls", "--json"]))
         return frozenset(str(s["name"]).rsplit("/", 1)[-1] for s in listed)
 
     def export(self, stack: str) -> State:
         """Read a stack's state, secrets encrypted."""
-        text = self._run(f"reading the state of {stack}", ["stack", "export", "--stack", stack])
+        text = self._ask(f"reading the state of {stack}", ["stack", "export", "--stack", stack])
         return State(json.loads(text))
 
     def write(self, stack: str, state: State) -> None:
         """Replace a stack's state in one step."""
         argv = ["stack", "import", "--stack", stack]
-        self._run_locking(f"writing the state of {stack}", argv, json.dumps(state.document))
+        self._change(f"writing the state of {stack}", argv, json.dumps(state.document))
 
     def create(self, stack: str) -> None:
         """Make an empty stack; its committed Pulumi.<stack>.yaml decides how it encrypts."""
-        self._run(f"creating {stack}", ["stack", "init", stack, "--no-select"])
+        self._change(f"creating {stack}", ["stack", "init", stack, "--no-select"])
 
     def remove(self, stack: str) -> None:
         """Remove an empty stack and leave its committed Pulumi.<stack>.yaml alone."""
         argv = ["stack", "rm", stack, "--yes", "--preserve-config"]
-        self._run_locking(f"removing {stack}", argv)
+        self._change(f"removing {stack}", argv)
 
     def move(self, source: str, dest: str, urns: list[str]) -> None:
         """Move resources; the engine encrypts their secrets for the destination."""
         argv = ["state", "move", "--yes", "--source", source, "--dest", dest, *urns]
-        self._run_locking(f"moving {len(urns)} resources", argv)
+        self._change(f"moving {len(urns)} resources", argv)
 
     def preview(self, stack: str) -> Json:
         """Preview the stack's program; raises EngineError with its diagnostics if it fails."""
@@ -78,13 +84,20 @@ class Pulumi:
             raise _failure(argv, _diagnostics(digest) or done.stderr or done.stdout)
         return digest
 
+    def _ask(self, what: str, argv: list[str]) -> str:
+        question = tuple(argv)
+        if question not in self._seen:
+            self._seen[question] = self._run(what, argv)
+        return self._seen[question]
+
     def _run(self, what: str, argv: list[str], stdin: str | None = None) -> str:
         done = self._call(what, argv, stdin)
         if done.returncode:
             raise _failure(argv, done.stderr + done.stdout)
         return done.stdout
 
-    def _run_locking(self, what: str, argv: list[str], stdin: str | None = None) -> None:
+    def _change(self, what: str, argv: list[str], stdin: str | None = None) -> None:
+        self.look_again()
         done = self._call(what, argv, stdin)
         locks = list(_LOCK.finditer(done.stderr + done.stdout)) if done.returncode else []
         if not locks:

@@ -1,120 +1,52 @@
-"""The main job in the lab, once a session: each stage is a fixture that the next one asks for."""
+"""The main job in the lab, once: each stage is a fixture that the next one asks for.
+
+v0 becomes v1, v1 becomes v2 under load, and in v2 each host dies: one deployment for all of it.
+"""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from dataclasses import dataclass, field
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lab import lifecycle
+from lab.demo import load, measure
+from lab.demo.__main__ import credentials
+from lab.demo.follow import following
+from tests.integration.main_job.deployment import ROOT, Deployment, empty
+from tests.integration.main_job.scene import Scene
 from tests.support.fix_lab import Lab
-from tests.support.timeouts import PULUMI_UP
 
-ROOT = Path(__file__).resolve().parents[3]
-AGENT = "db-migration"
-DEPLOYED = "docker ps -aq; docker volume ls -q; find /var/lib/airbyte-migration 2>/dev/null; true"
-
-
-@dataclass
-class Deployment:
-    """The program and its commands, run as a user of the lab runs them."""
-
-    lab: Lab
-    logs: list[str] = field(default_factory=list)
-    """All that the commands printed, for the search for planted secrets."""
-    folder: Path = ROOT
-
-    @property
-    def env(self) -> dict[str, str]:
-        """That of `lab env`."""
-        return self.lab.env
-
-    def run(
-        self, *command: str, ok: bool = True, stdin: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the folder, with the environment."""
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.env,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PULUMI_UP,
-        )
-        self.logs.append(done.stdout + done.stderr)
-        if ok and done.returncode:
-            pytest.fail(
-                f"{' '.join(command)} ended with {done.returncode}\n{self.logs[-1][-8000:]}"
-            )
-        return done
-
-    def up(self, stack: str) -> dict[str, int]:
-        """`pulumi up`; return how many resources were created, updated, replaced, deleted."""
-        self.run("pulumi", "up", "--yes", "--non-interactive", "--stack", stack)
-        return self.last_changes(stack)
-
-    def refresh(self, stack: str) -> dict[str, int]:
-        """`pulumi refresh`; return what it found to differ."""
-        self.run("pulumi", "refresh", "--yes", "--non-interactive", "--stack", stack)
-        return self.last_changes(stack)
-
-    def last_changes(self, stack: str) -> dict[str, int]:
-        """Counts of the stack's last update by operation, `same` left out."""
-        done = self.run(
-            *("pulumi", "stack", "history", "--stack", stack, "--json", "--page-size", "1")
-        )
-        changes: dict[str, int] = json.loads(done.stdout)[0].get("resourceChanges") or {}
-        return {kind: count for kind, count in changes.items() if kind != "same" and count}
-
-    def outputs(self, stack: str) -> dict[str, Any]:
-        """The stack's outputs, secrets kept back."""
-        done = self.run("pulumi", "stack", "output", "--json", "--stack", stack)
-        parsed: dict[str, Any] = json.loads(done.stdout)
-        return parsed
-
-    def agent(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the DB Migration Script's command line on core-worker-01."""
-        command = ["docker", "exec", AGENT, AGENT, *arguments]
-        return self.run(sys.executable, "-m", "lab", "ssh", "core-worker-01", "--", *command, ok=ok)
-
-    def prod_sql(self, query: str) -> str:
-        """Run SQL on prod's database as its owner, inside its container."""
-        return self.lab.docker(
-            "prod", *("exec", "airbyte-db", "psql", "-U", "docker", "-d", "airbyte", "-Atc", query)
-        )
-
-    def copy_sql(self, query: str, database: str = "airbyte_mirror") -> str:
-        """Run SQL on core-worker-01 as the administrator, inside its container."""
-        return self.lab.docker(
-            "core-worker-01",
-            *("exec", "core-worker-01-postgres", "psql", "-U", "postgres", "-d", database),
-            *("-Atc", query),
-        )
+PROGRAM = ("airbyte", "components", "stages")
+RATE = 20
+FEW = {"connections": 20, "jobs": 500}
+WHERE_TO_ASK = ("core-worker-01", "replica")
 
 
-def empty(lab: Lab) -> None:
-    """Leave no stack, and nothing on any host; what is clean already stays as it is."""
-    stacks = list(lab.spec.pulumi_state.glob(".pulumi/stacks/*/*.json"))
-    if stacks or any(lab.ssh(host, DEPLOYED).stdout for host in lab.hosts):
-        lifecycle.down(lab.spec)
-        lifecycle.up(lab.spec)
+def lay_out(folder: Path) -> Path:
+    """Copy the stack files, which runbooks have changed, and the program; link the rest.
+
+    Whoever edits the program while this runs would else be proposed by the previews.
+    """
+    for path in ROOT.iterdir():
+        if path.name in PROGRAM:
+            shutil.copytree(path, folder / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif path.name == "__main__.py" or path.name.startswith("Pulumi."):
+            shutil.copy(path, folder)
+        elif path.name != ".git":
+            (folder / path.name).symlink_to(path)
+    return folder
 
 
-@pytest.fixture(scope="session")
-def world(lab: Lab) -> Deployment:
+@pytest.fixture(scope="package")
+def world(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """A lab in which nothing is deployed yet."""
     empty(lab)
-    return Deployment(lab)
+    return Deployment(lab, folder=lay_out(tmp_path_factory.mktemp("checkout")))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def v0(world: Deployment) -> Deployment:
     """v0 as `pulumi up` left it, with data in prod."""
     world.run("pulumi", "stack", "init", "v0")
@@ -122,9 +54,32 @@ def v0(world: Deployment) -> Deployment:
     return world
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def v1(v0: Deployment) -> Deployment:
     """v1 as promote and `pulumi up` left it."""
     v0.run("stagectl", "promote", "v0", "v1", "--yes")
     v0.up("v1")
     return v0
+
+
+@pytest.fixture(scope="package")
+def held(v1: Deployment) -> Iterator[Scene]:
+    """v2 as the runbook's first section leaves it: all is there, prod has not moved."""
+    secrets = credentials(v1.lab.env)
+    measure.post("/lab/seed", FEW, secrets.prod_basic_auth)
+    folder = v1.lab.spec.folder / "load"
+    with (
+        load.running(rate=RATE, secrets=secrets, folder=folder, env=v1.lab.env) as generator,
+        following(generator.target, WHERE_TO_ASK) as follower,
+    ):
+        scene = Scene(deployment=v1, generator=generator, follower=follower, secrets=secrets)
+        scene.follow("cut-over", "Hold")
+        yield scene
+
+
+@pytest.fixture(scope="package")
+def scene(held: Scene) -> Scene:
+    """v2 as the runbook leaves it after its cut-over; the load has run since v1 and goes on."""
+    held.start_connector()
+    held.follow("cut-over", "Go")
+    return held

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.integration.main_job.conftest import ROOT, Deployment
+from tests.integration.main_job.deployment import ROOT, Deployment
 from tests.support.secrets_search import (
     Allowed,
     Host,

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.integration.main_job.conftest import Deployment
+from tests.integration.main_job.deployment import Deployment
 
 LONG_RUNNING = {
     "airbyte-db",

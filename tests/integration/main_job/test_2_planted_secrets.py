@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.integration.main_job.conftest import Deployment
+from tests.integration.main_job.deployment import Deployment
 from tests.integration.main_job.planted import (
     FIRST_START,
     KEPT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.main_job.conftest import Deployment
+from tests.integration.main_job.deployment import Deployment
 
 
 def test_destroy_leaves_every_database_volume_and_up_finds_the_data_again(v1: Deployment) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.main_job.conftest import empty
+from tests.integration.main_job.deployment import empty
 from tests.integration.own_servers import airbyte_by_hand, postgres_by_hand, project
 from tests.integration.own_servers.project import Project
 from tests.support.fix_lab import Lab

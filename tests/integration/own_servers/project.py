@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.integration.main_job.conftest import AGENT, ROOT, Deployment
+from tests.integration.main_job.deployment import AGENT, ROOT, Deployment
 from tests.integration.own_servers import airbyte_by_hand, postgres_by_hand
 from tests.support.fix_lab import Lab
 

@@ -52,7 +52,10 @@ class Toy:
         return self.pulumi("up", "--stack", stack, "--yes", "--skip-preview", *argv)
 
     def state(self, stack: str) -> State:
-        return State(json.loads(self.pulumi("stack", "export", "--stack", stack)))
+        """What `pulumi stack export` would print, read from where the engine keeps it."""
+        project = self.backend / ".pulumi" / "stacks" / "toy"
+        kept = json.loads((project / f"{stack}.json").read_text())
+        return State({"version": kept["version"], "deployment": kept["checkpoint"]["latest"]})
 
     def write(self, stack: str, change: Callable[[Json], object]) -> None:
         """Edit a stack's state by hand."""
@@ -110,7 +113,7 @@ def make_toy(engine: Engine, root: Path) -> Toy:
     backend.mkdir()
     environment = engine.environment(backend, PASSPHRASE)
     environment |= {"STAGECTL_BACKUPS": str(root / "backups"), "PYTHONPATH": str(ROOT)}
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "WIDTH": "200"}
+    environment["WIDTH"] = "200"
     toy = Toy(folder, environment)
     for stack in STAGES:
         toy.pulumi("stack", "init", stack, "--no-select")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lab.demo.places import ABCTL
-from tests.integration.main_job.conftest import Deployment, empty
+from tests.integration.main_job.deployment import Deployment, empty
 from tests.support.fix_lab import Lab
 
 HOSTCTL = "/usr/local/lib/airbyte-migration/hostctl"

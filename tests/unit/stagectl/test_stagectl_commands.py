@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from stages.stagectl.markers import SshMarkers
 from stages.stagectl.pulumi_cli import Pulumi
 from stages.stagectl.report import Reporter
 from stages.stagectl.stackfile import Project
-from stages.stagectl.state import Json
+from stages.stagectl.state import Json, State
 from tests.support import host_script
 
 
@@ -122,6 +123,29 @@ def test_engine_answers_are_read(project: Project, tools: Path) -> None:
     assert engine.version() == "3.252.0"
     assert engine.backend() == "file:///b"
     assert engine.stacks() == {"v0", "v1"}
+
+
+CHANGES: dict[str, Callable[[Pulumi], object]] = {
+    "create": lambda engine: engine.create("v1"),
+    "write": lambda engine: engine.write("v1", State({})),
+    "move": lambda engine: engine.move("v0", "v1", ["urn"]),
+    "remove": lambda engine: engine.remove("v1"),
+    "look again": lambda engine: engine.look_again(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_was_read_is_known_until_something_changes(
+    project: Project, tools: Path, tmp_path: Path, change: Callable[[Pulumi], object]
+) -> None:
+    asked = tmp_path / "asked"
+    script(tools / "pulumi", f'echo "$1 $2" >> {asked}; echo []')
+    engine = pulumi(project)
+    for _ in range(2):
+        engine.stacks()
+    change(engine)
+    engine.stacks()
+    assert asked.read_text().splitlines().count("stack ls") == 2
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lab.demo.places import ABCTL, REPLICA
-from tests.integration.crash.scene import DATABASE_ACCEPTS, STILL_ON_ITS_WAY, Death, Scene
+from tests.integration.main_job.scene import DATABASE_ACCEPTS, STILL_ON_ITS_WAY, Death, Scene
 
 AIRBYTE_DIED = "The host of prod"
 DATABASE_DIED = "The host of prod's database (the intermediary)"

@@ -5,8 +5,8 @@ Runs after the four deaths: what they printed, logged and journaled is searched 
 
 from __future__ import annotations
 
-from tests.integration.crash.scene import Scene
 from tests.integration.main_job.planted import KEPT, journals, places, planted
+from tests.integration.main_job.scene import Scene
 from tests.support.secrets_search import search
 
 HOSTS = ("prod", "replica", "core-worker-01", "intermediary")

@@ -21,7 +21,7 @@ from lab.demo.measure import Ledger
 from lab.demo.places import Credentials
 from lab.load_notes import ACKNOWLEDGED, read
 from tests.integration.docs.runbooks import Command, carry_out, sections
-from tests.integration.main_job.conftest import AGENT, Deployment
+from tests.integration.main_job.deployment import AGENT, Deployment
 from tests.support.timeouts import CONVERGE, FACTOR
 
 REBUILT = 300 * FACTOR

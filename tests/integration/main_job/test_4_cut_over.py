@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from lab.demo.places import ABCTL, COMPOSE
-from tests.integration.crash.scene import DATABASE_MOVES, Scene
-from tests.integration.main_job.conftest import ROOT
+from tests.integration.main_job.deployment import ROOT
+from tests.integration.main_job.scene import DATABASE_MOVES, Scene
 
 
 def test_hold_leaves_prod_where_it_is(held: Scene) -> None:
