@@ -69,12 +69,16 @@ test-integration: setup ## the real engine against the lab's real hosts
 	@$(STEADILY) "pytest" -- $(PYTEST) tests/integration
 
 .PHONY: test
-test: ## everything CI runs; sets up all it needs
+test: ## lint, and every test but the long ones; sets up all it needs
 	@tools/bootstrap
 	@# Tests that need the engine wait for it; to build it takes minutes on a bare machine.
 	@$(PY) -m engine ensure & trap 'kill $$! 2>/dev/null || true' EXIT; \
 		$(MAKE) --no-print-directory lint && \
-		$(STEADILY) "pytest" -- $(PYTEST) -v --durations=15 tests
+		$(STEADILY) "pytest" -- $(PYTEST) -v --durations=15 -m "not long" tests
+
+.PHONY: test-long
+test-long: setup ## the long tests; CI begins none after the second TEST_LONG_UNTIL of the epoch
+	@$(STEADILY) "pytest" -- $(PYTEST) -v -rs --durations=15 -m long tests
 
 .PHONY: properties
 properties: setup ## ROUNDS=50: random tables of every type through copy, stream and verification

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,12 @@ class Engine:
 @pytest.fixture(scope="session")
 def pulumi_engine() -> Engine:
     """Provide the pinned engine; builds it the first time on a machine."""
+    return ready()
+
+
+@cache
+def ready() -> Engine:
+    """Wait for the engine if somebody builds it, or build it."""
     done = subprocess.run(
         [sys.executable, "-m", "engine", "ensure", "--json"],
         cwd=ROOT,

@@ -14,6 +14,7 @@ import pytest
 
 from lab import environment, keys, lifecycle, registry
 from lab.spec import LabSpec, Machine
+from tests.support import fix_engine
 
 COMMAND_DEADLINE = 120.0
 
@@ -94,4 +95,5 @@ def lab() -> Lab:
 
 @cache
 def _variables(spec: LabSpec) -> dict[str, str]:
+    fix_engine.ready()
     return environment.variables(spec)

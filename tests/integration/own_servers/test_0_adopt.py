@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.integration.own_servers import airbyte_by_hand
 from tests.integration.own_servers.airbyte_by_hand import HOST, VERSION
 from tests.integration.own_servers.conftest import Before
 from tests.integration.own_servers.project import Project
 from tests.integration.own_servers.snapshots import differences
+
+pytestmark = pytest.mark.long
+
 
 STOPPED, MISSING = "airbyte-webapp", "airbyte-cron"
 REASONS = (

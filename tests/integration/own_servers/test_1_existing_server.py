@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.integration.own_servers import airbyte_by_hand, postgres_by_hand
 from tests.integration.own_servers.conftest import Before
 from tests.integration.own_servers.project import SECRETS, Project, feeds
 from tests.integration.own_servers.snapshots import differences
 from tests.support.fix_postgres import wait_for
 from tests.support.timeouts import ARRIVES
+
+pytestmark = pytest.mark.long
+
 
 WORKER, REPLICA = "core-worker-01", "replica"
 SYNCING = {"worker", "cron", "workload-launcher"}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.integration.own_servers import airbyte_by_hand, postgres_by_hand
 from tests.integration.own_servers.conftest import Before
 from tests.integration.own_servers.project import Project, feeds
 from tests.integration.own_servers.snapshots import differences
+
+pytestmark = pytest.mark.long
 
 
 def test_release_leaves_nothing_on_prods_database_server(v1: Project, before: Before) -> None:

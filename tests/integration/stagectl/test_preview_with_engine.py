@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 
+import pytest
+
 from tests.integration.stagectl.toybox import PASSWORD, Toy
 from tests.support.fix_engine import ROOT
 
@@ -65,6 +67,7 @@ def test_preview_shows_the_true_diff_and_touches_nothing(toy: Toy) -> None:
     assert "toy:stage" in wrong["details"]
 
 
+@pytest.mark.long
 def test_preview_says_when_the_deployment_is_elsewhere(toy: Toy) -> None:
     toy.stagectl("promote", "v0", "v1", "--yes")
     passed = toy.stagectl("preview", "v0")

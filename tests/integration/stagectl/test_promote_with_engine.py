@@ -5,6 +5,8 @@ import os
 import socket
 from pathlib import Path
 
+import pytest
+
 from stages.stagectl.plan import Step, UndoStep
 from stages.stagectl.state import Json, blocked_providers, key_of
 from tests.integration.stagectl.toybox import PASSWORD, Toy
@@ -68,6 +70,7 @@ def test_promote_then_up_only_adds(toy: Toy) -> None:
     assert (status["holders"], status["promotion"]["state"]) == (["v1"], "finished")
 
 
+@pytest.mark.long
 def test_the_deployment_goes_on_to_v2_and_right_back(toy: Toy) -> None:
     preview = toy.stagectl("preview", "v2")
     assert (preview["ground"], preview["holder"], preview["exit_code"]) == ("promoted", "v0", 0)
@@ -121,6 +124,7 @@ def test_promotion_killed_after_each_step_goes_on_and_can_be_undone(toy: Toy) ->
     toy.up("v0", *UNCHANGED)
 
 
+@pytest.mark.long
 def test_pulumi_that_outlives_a_killed_stagectl_is_waited_for(toy: Toy) -> None:
     before = links(toy, "v0")
     wrapper = toy.root / "deadly" / "pulumi"

@@ -10,6 +10,9 @@ from lab.demo.places import ABCTL
 from tests.integration.main_job.deployment import Deployment, empty
 from tests.support.fix_lab import Lab
 
+pytestmark = pytest.mark.long
+
+
 HOSTCTL = "/usr/local/lib/airbyte-migration/hostctl"
 FEED = "intermediary-to-core-worker-01"
 

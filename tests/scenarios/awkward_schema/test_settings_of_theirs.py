@@ -206,7 +206,11 @@ def test_locks_of_a_client_whose_host_has_died_do_not_stay(scenario: Scenario) -
 
 @pytest.fixture
 def hasty(scenario: Scenario) -> Iterator[Scenario]:
-    """A target that ends every transaction soon."""
+    """A copy that follows, on a target that ends every transaction soon from then on.
+
+    Where the machine is busy a worker does not come up in that time.
+    """
+    scenario.converge()
     scenario.target.sql("ALTER SYSTEM SET transaction_timeout = '200ms'")
     scenario.target.sql("SELECT pg_reload_conf()")
     yield scenario
@@ -215,7 +219,7 @@ def hasty(scenario: Scenario) -> Iterator[Scenario]:
 
 
 def test_who_ends_the_worker_is_said(hasty: Scenario) -> None:
-    agent = hasty.converge()
+    agent = hasty.agent()
     much = "INSERT INTO jobs (scope, status) SELECT repeat('x', 1000), 'pending' "
     hasty.source.sql(f"{much} FROM generate_series(1, 60000)", database="airbyte")
 

@@ -103,10 +103,10 @@ def test_no_row_is_lost(
 @pytest.mark.parametrize(
     ("effect", "when"),
     [
-        (Effect.FENCE_COMPOSE, "after"),
+        pytest.param(Effect.FENCE_COMPOSE, "after", marks=pytest.mark.long),
         (Effect.RENAME_DATABASES, "after"),
-        (Effect.ADVANCE_EPOCH, "after"),
-        (Effect.RESUME_FEED, "before"),
+        pytest.param(Effect.ADVANCE_EPOCH, "after", marks=pytest.mark.long),
+        pytest.param(Effect.RESUME_FEED, "before", marks=pytest.mark.long),
         (Effect.RESUME_FEED, "after"),
     ],
 )
@@ -131,7 +131,9 @@ def test_taken_back_while_the_new_database_is_dead(
     before.assert_lives(before.prod, then)
 
 
-@pytest.mark.parametrize("effect", [Effect.ADMIT, Effect.ACTIVATE])
+@pytest.mark.parametrize(
+    "effect", [pytest.param(Effect.ADMIT, marks=pytest.mark.long), Effect.ACTIVATE]
+)
 def test_not_taken_back_while_the_dead_server_may_hold_a_write(
     before: CrashWorld, killer: Life, effect: Effect
 ) -> None:
@@ -151,7 +153,9 @@ def test_not_taken_back_while_the_dead_server_may_hold_a_write(
     before.assert_lives(before.intermediary, CUT_OVER)
 
 
-@pytest.mark.parametrize("effect", [Effect.CLOSE_PROD, Effect.ENABLE_SUBSCRIPTION])
+@pytest.mark.parametrize(
+    "effect", [Effect.CLOSE_PROD, pytest.param(Effect.ENABLE_SUBSCRIPTION, marks=pytest.mark.long)]
+)
 def test_compose_is_started_by_hand_while_core_worker_01_is_dead(
     before: CrashWorld, killer: Life, effect: Effect
 ) -> None:

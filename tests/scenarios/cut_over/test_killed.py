@@ -104,6 +104,7 @@ def test_wal_that_prod_writes_by_itself_does_not_stop_a_later_life(
     wait_for(lambda: len(following.acknowledged("abctl")) > 10, FOLLOW)
 
 
+@pytest.mark.long
 def test_taken_back_from_anywhere(following: Deployment, cut_over: Run) -> None:
     """What compose writes afterwards is followed, and a later cut-over brings all of it."""
     for effect in TAKEN_BACK:

@@ -160,7 +160,7 @@ def test_what_prod_makes_on_its_way_does_not_stay_behind(
     taken_in(v2)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", ["after", pytest.param("before", marks=pytest.mark.long)])
 def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
     """The agents are still: between two lives they might make the copy at home anew."""
     away(v2)

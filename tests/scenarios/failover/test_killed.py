@@ -62,7 +62,10 @@ def test_an_agent_acts_between_two_attempts(v2: CrashWorld, killer: Life) -> Non
 
 @pytest.mark.parametrize(
     ("action", "effects"),
-    [("failover prod", ATTACH), ("outwait 0.5", (Effect.SAVE_INTENT, *ATTACH))],
+    [
+        pytest.param("failover prod", ATTACH, marks=pytest.mark.long),
+        ("outwait 0.5", (Effect.SAVE_INTENT, *ATTACH)),
+    ],
     ids=["by a word", "behind time"],
 )
 def test_attaching(v2: CrashWorld, killer: Life, action: str, effects: Sequence[Effect]) -> None:
@@ -90,7 +93,9 @@ def test_what_an_overtaken_rehearsal_has_left_is_dropped(v1: CrashWorld, killer:
     v1.assert_lives(v1.keeper, Epoch(1, KEEPER, REPLICA, "failover"))
 
 
-@pytest.mark.parametrize("effect", [Effect.FENCE_AIRBYTE, Effect.OPEN_PROMOTED])
+@pytest.mark.parametrize(
+    "effect", [pytest.param(Effect.FENCE_AIRBYTE, marks=pytest.mark.long), Effect.OPEN_PROMOTED]
+)
 def test_the_old_database_returns_in_the_middle(
     v2: CrashWorld, killer: Life, effect: Effect
 ) -> None:

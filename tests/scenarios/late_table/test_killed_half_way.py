@@ -30,6 +30,9 @@ CHANGED_MEANWHILE = {
     "dropped, and another one made": "DROP TABLE passing; CREATE TABLE other (id int PRIMARY KEY)",
 }
 
+_, *OTHERS = CHANGED_MEANWHILE
+CASES = ("dropped", *(pytest.param(case, marks=pytest.mark.long) for case in OTHERS))
+
 
 @pytest.fixture
 def killed(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> Killed:
@@ -60,7 +63,7 @@ def killed(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> Killed:
     return at
 
 
-@pytest.mark.parametrize("case", CHANGED_MEANWHILE)
+@pytest.mark.parametrize("case", CASES)
 def test_what_a_killed_attempt_has_made_is_not_forgotten(
     scenario: Scenario, killed: Killed, case: str
 ) -> None:
@@ -69,7 +72,7 @@ def test_what_a_killed_attempt_has_made_is_not_forgotten(
     arrives(scenario, agent)
 
 
-@pytest.mark.parametrize("case", CHANGED_MEANWHILE)
+@pytest.mark.parametrize("case", CASES)
 def test_nor_is_it_when_prod_changes_it_after_the_look(
     scenario: Scenario, killed: Killed, case: str
 ) -> None:

@@ -13,8 +13,10 @@ from tests.support.killed_agent import Life
 from tests.support.returned import assert_redundant, fail_over_and_return
 from tests.support.timeouts import FOLLOW
 
+WHEN = ("after", pytest.param("before", marks=pytest.mark.long))
 
-@pytest.mark.parametrize("when", ["before", "after"])
+
+@pytest.mark.parametrize("when", WHEN)
 def test_killed_and_run_again(v2: CrashWorld, killer: Life, when: str) -> None:
     fail_over_and_return(v2)
     for effect in (Effect.SET_ASIDE, Effect.MAKE_EMPTY, Effect.STAND_BY):
@@ -53,6 +55,7 @@ def test_killed_while_it_gives_a_wrong_mirror_up(v2: CrashWorld, killer: Life) -
     v2.until_equal((v2.intermediary, "airbyte"), (v2.keeper, "airbyte_mirror"))
 
 
+@pytest.mark.long
 def test_prod_changes_before_a_killed_one_is_run_again(v2: CrashWorld, killer: Life) -> None:
     fail_over_and_return(v2)
     killer("rebuild", Effect.SET_ASIDE, "after")
@@ -64,7 +67,7 @@ def test_prod_changes_before_a_killed_one_is_run_again(v2: CrashWorld, killer: L
     assert_redundant(v2)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", WHEN)
 def test_killed_while_it_puts_a_returned_host_right(
     v2: CrashWorld, killer: Life, when: str
 ) -> None:

@@ -19,7 +19,13 @@ from tests.support import exact
 from tests.support.fix_postgres import PgServer, drop_everything
 from tests.support.scenario import Scenario
 
-PAIRS = ((13, 16), (14, 17), (15, 16), (15, 17), (16, 17))
+PAIRS = (
+    (13, 16),
+    pytest.param((14, 17), marks=pytest.mark.long),
+    pytest.param((15, 16), marks=pytest.mark.long),
+    pytest.param((15, 17), marks=pytest.mark.long),
+    (16, 17),
+)
 """13 to 17 is what all other scenarios are between."""
 
 HERE = Path(__file__).parent

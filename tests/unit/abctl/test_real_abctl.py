@@ -20,6 +20,9 @@ from tests.unit.airbyte import wishes
 from tests.unit.components import hostctl_machine
 from tools import real_abctl
 
+pytestmark = pytest.mark.long
+
+
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 NO_DOCKER = "unable to determine docker installation status"
 Run = Callable[..., str]
