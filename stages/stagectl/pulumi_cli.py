@@ -31,7 +31,7 @@ class Pulumi:
     keep_open: tuple[int, ...] = ()
     """Descriptors that children inherit: the lock stays held while an orphaned pulumi runs."""
     _seen: dict[tuple[str, ...], str] = field(default_factory=dict, init=False, repr=False)
-    """Answers to questions, until a command of ours changes a stack or `look_again`."""
+    """Answers to questions; forgotten at every change, and after what takes minutes."""
 
     def look_again(self) -> None:
         """Forget what was read: others may have been at work since."""
@@ -79,6 +79,7 @@ class Pulumi:
         """Preview the stack's program; raises EngineError with its diagnostics if it fails."""
         argv = ["preview", "--stack", stack, "--json", "--refresh=false"]
         done = self._call(f"previewing {stack}", argv)
+        self.look_again()
         digest = _json_or_none(done.stdout)
         if done.returncode or digest is None:
             raise _failure(argv, _diagnostics(digest) or done.stderr or done.stdout)
