@@ -16,6 +16,8 @@ from tests.integration.engine.conftest import Project
 from tests.support import scenario
 from tests.support.fix_postgres import PgServer, drop_everything
 
+pytestmark = pytest.mark.long
+
 INSTANCES = ["airbyte_prod", "airbyte_replica"]
 PROGRAM = """
 import sys

@@ -11,6 +11,8 @@ import pytest
 from tests.integration.engine.conftest import Project
 from tests.unit.engine.sshd import SshServer, running
 
+pytestmark = pytest.mark.long
+
 LOCAL = """
 import pulumi
 import pulumi_command as command

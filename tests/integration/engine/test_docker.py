@@ -14,6 +14,8 @@ import pytest
 from lab import system
 from tests.integration.engine.conftest import Project
 
+pytestmark = pytest.mark.long
+
 PROGRAM = """
 import pulumi
 import pulumi_docker as docker

@@ -10,6 +10,8 @@ import pytest
 from tests.integration.engine.conftest import Project
 from tests.support.fix_postgres import PgServer, drop_everything
 
+pytestmark = pytest.mark.long
+
 PROGRAM = """
 import pulumi
 import pulumi_postgresql as pg

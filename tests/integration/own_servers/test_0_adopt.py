@@ -12,7 +12,6 @@ from tests.integration.own_servers.snapshots import differences
 
 pytestmark = pytest.mark.long
 
-
 STOPPED, MISSING = "airbyte-webapp", "airbyte-cron"
 REASONS = (
     f"container `{STOPPED}` is stopped",

@@ -15,7 +15,6 @@ from tests.support.timeouts import ARRIVES
 
 pytestmark = pytest.mark.long
 
-
 WORKER, REPLICA = "core-worker-01", "replica"
 SYNCING = {"worker", "cron", "workload-launcher"}
 

@@ -12,7 +12,6 @@ from tests.support.fix_lab import Lab
 
 pytestmark = pytest.mark.long
 
-
 HOSTCTL = "/usr/local/lib/airbyte-migration/hostctl"
 FEED = "intermediary-to-core-worker-01"
 

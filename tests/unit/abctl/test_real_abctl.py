@@ -22,7 +22,6 @@ from tools import real_abctl
 
 pytestmark = pytest.mark.long
 
-
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 NO_DOCKER = "unable to determine docker installation status"
 Run = Callable[..., str]
