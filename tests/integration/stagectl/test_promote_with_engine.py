@@ -150,6 +150,7 @@ def test_pulumi_that_outlives_a_killed_stagectl_is_waited_for(toy: Toy) -> None:
     assert links(toy, "v1") == before
 
 
+@pytest.mark.long
 def test_a_dead_lock_is_removed_and_a_live_one_respected(toy: Toy) -> None:
     lock = toy.backend / ".pulumi/locks/organization/toy/v0/00000000-test.json"
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -162,6 +163,7 @@ def test_a_dead_lock_is_removed_and_a_live_one_respected(toy: Toy) -> None:
     assert toy.stagectl("promote", "v0", "v1", "--yes")["result"] == "promoted"
 
 
+@pytest.mark.long
 def test_a_preview_that_would_replace_puts_everything_back(toy: Toy) -> None:
     source = toy.state("v0")
     toy.configure("v1", "config:\n", "config:\n  toy:replacing: true\n")

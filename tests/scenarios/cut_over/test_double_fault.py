@@ -61,6 +61,7 @@ def without(config: Config, *dead: str) -> Config:
     return config.model_copy(update={"feeds": tuple(feeds), "servers": alive})
 
 
+@pytest.mark.long
 def test_at_every_point_somebody_takes_over(before: CrashWorld, killer: Life) -> None:
     """Prod's host dies, alone or with a server of ours: what is left can be promoted."""
     for effect, when in POINTS:
@@ -104,7 +105,7 @@ def test_no_row_is_lost(
     ("effect", "when"),
     [
         pytest.param(Effect.FENCE_COMPOSE, "after", marks=pytest.mark.long),
-        (Effect.RENAME_DATABASES, "after"),
+        pytest.param(Effect.RENAME_DATABASES, "after", marks=pytest.mark.long),
         pytest.param(Effect.ADVANCE_EPOCH, "after", marks=pytest.mark.long),
         pytest.param(Effect.RESUME_FEED, "before", marks=pytest.mark.long),
         (Effect.RESUME_FEED, "after"),
@@ -153,9 +154,8 @@ def test_not_taken_back_while_the_dead_server_may_hold_a_write(
     before.assert_lives(before.intermediary, CUT_OVER)
 
 
-@pytest.mark.parametrize(
-    "effect", [Effect.CLOSE_PROD, pytest.param(Effect.ENABLE_SUBSCRIPTION, marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("effect", [Effect.CLOSE_PROD, Effect.ENABLE_SUBSCRIPTION])
 def test_compose_is_started_by_hand_while_core_worker_01_is_dead(
     before: CrashWorld, killer: Life, effect: Effect
 ) -> None:

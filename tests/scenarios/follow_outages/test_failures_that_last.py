@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from structlog.testing import capture_logs
 
 from db_migration.agent.agent import Agent
@@ -64,6 +65,7 @@ def test_step_that_fails_for_long_is_written_ever_more_rarely(scenario: Scenario
     assert len([line for line in logged if line["event"] == Step.SWAP_MIRROR]) == 1
 
 
+@pytest.mark.long
 def test_step_is_seen_to_begin_after_what_a_failover_has_done(scenario: Scenario) -> None:
     """It asks the trail whether a mirror was begun since it was at work."""
     agent = scenario.converge()
@@ -75,6 +77,7 @@ def test_step_is_seen_to_begin_after_what_a_failover_has_done(scenario: Scenario
         assert [phase for phase, _ in swaps(agent)] == ["started", "failed"] * 2
 
 
+@pytest.mark.long
 def test_agent_that_was_started_anew_writes_what_it_begins(scenario: Scenario) -> None:
     agent = scenario.converge()
     with in_the_way(scenario, agent):

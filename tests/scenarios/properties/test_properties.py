@@ -99,6 +99,7 @@ def test_from_13_to_17(
     damage_is_found(scenario, tables)
 
 
+@pytest.mark.long
 @drawn
 @given(tables=worlds(17))
 def test_from_17_to_17(

@@ -37,6 +37,7 @@ def test_killed_while_it_tells_the_epoch(v2: CrashWorld, killer: Life) -> None:
     assert_redundant(v2)
 
 
+@pytest.mark.long
 def test_killed_while_it_gives_a_wrong_mirror_up(v2: CrashWorld, killer: Life) -> None:
     """And prod's schema changes, and both servers are started anew, before it is typed again."""
     v2.until_caught_up()

@@ -41,7 +41,7 @@ MANY = 70
 MOST_LINES = 40
 
 
-@pytest.fixture(params=["pg13", "pg17_too"])
+@pytest.fixture(params=["pg13", pytest.param("pg17_too", marks=pytest.mark.long)])
 def lived_in(request: pytest.FixtureRequest, pg17: PgServer, tmp_path: Path) -> Iterator[Scenario]:
     """An old and a new server on which somebody has given rights, and set what we set, too."""
     source: PgServer = request.getfixturevalue(request.param)

@@ -73,7 +73,11 @@ def test_of_two_feeds_of_one_host_the_last_ones_list_names_what_goes_with_it(
     assert "`max_slot_wal_keep_size` by ALTER SYSTEM" not in first
 
 
-@pytest.mark.parametrize("first_out", [True, False], ids=["first_goes", "second_goes"])
+@pytest.mark.parametrize(
+    "first_out",
+    [True, pytest.param(False, marks=pytest.mark.long)],
+    ids=["first_goes", "second_goes"],
+)
 def test_each_is_released_alone(scenario: Scenario, other: Scenario, *, first_out: bool) -> None:
     before, clean = footprint(scenario), left(scenario)
     scenario.converge()
