@@ -59,21 +59,22 @@ class Pulumi:
     def write(self, stack: str, state: State) -> None:
         """Replace a stack's state in one step."""
         argv = ["stack", "import", "--stack", stack]
-        self._change(f"writing the state of {stack}", argv, json.dumps(state.document))
+        self._run_locking(f"writing the state of {stack}", argv, json.dumps(state.document))
 
     def create(self, stack: str) -> None:
         """Make an empty stack; its committed Pulumi.<stack>.yaml decides how it encrypts."""
-        self._change(f"creating {stack}", ["stack", "init", stack, "--no-select"])
+        self.look_again()
+        self._run(f"creating {stack}", ["stack", "init", stack, "--no-select"])
 
     def remove(self, stack: str) -> None:
         """Remove an empty stack and leave its committed Pulumi.<stack>.yaml alone."""
         argv = ["stack", "rm", stack, "--yes", "--preserve-config"]
-        self._change(f"removing {stack}", argv)
+        self._run_locking(f"removing {stack}", argv)
 
     def move(self, source: str, dest: str, urns: list[str]) -> None:
         """Move resources; the engine encrypts their secrets for the destination."""
         argv = ["state", "move", "--yes", "--source", source, "--dest", dest, *urns]
-        self._change(f"moving {len(urns)} resources", argv)
+        self._run_locking(f"moving {len(urns)} resources", argv)
 
     def preview(self, stack: str) -> Json:
         """Preview the stack's program; raises EngineError with its diagnostics if it fails."""
@@ -97,7 +98,7 @@ class Pulumi:
             raise _failure(argv, done.stderr + done.stdout)
         return done.stdout
 
-    def _change(self, what: str, argv: list[str], stdin: str | None = None) -> None:
+    def _run_locking(self, what: str, argv: list[str], stdin: str | None = None) -> None:
         self.look_again()
         done = self._call(what, argv, stdin)
         locks = list(_LOCK.finditer(done.stderr + done.stdout)) if done.returncode else []
