@@ -21,7 +21,7 @@ from tenacity import (
     wait_random,
 )
 
-from db_migration import pinned
+from db_migration import deadline, pinned
 from db_migration.config_access import Login
 from db_migration.errors import NoRoomError, UnreachableError
 
@@ -102,9 +102,10 @@ class Endpoint:
         except psycopg.OperationalError as error:
             raise self._shut(reasons(error)) from None
         try:
-            if not pinned.pin(connection):
-                raise self._shut(POOLED)
-            yield connection
+            with deadline.watched(connection, self.label):
+                if not pinned.pin(connection):
+                    raise self._shut(POOLED)
+                yield connection
         except psycopg.errors.DiskFull as error:
             raise self.no_room(error) from None
         finally:

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import structlog
 
+from db_migration import deadline
 from db_migration.agent import copies, observe, plan, state
 from db_migration.agent.actions import ACTIONS
 from db_migration.agent.memory import Memory
@@ -35,6 +36,8 @@ PAUSE_AFTER_ERROR_SECONDS = 2.0
 LONGEST_NAP_SECONDS = 0.2
 EPOCH_SECONDS = 30
 """How often other servers are asked for a higher epoch."""
+ANSWER_SECONDS = 45.0
+"""For a look at a server: more than some waits for locks (5 s each), less than passes for dead."""
 log = structlog.get_logger()
 
 
@@ -156,13 +159,14 @@ class Agent:
 
     def _look(self) -> observe.Sight:
         """Observe, and count for how long the subscription has had no worker."""
-        sight = observe.look(
-            self.context,
-            self.journal,
-            stalled=self._worker.stalled,
-            known=self._active,
-            memory=self.memory,
-        )
+        with deadline.answers_within(ANSWER_SECONDS):
+            sight = observe.look(
+                self.context,
+                self.journal,
+                stalled=self._worker.stalled,
+                known=self._active,
+                memory=self.memory,
+            )
         self._active = sight.planner.active
         self.board.active = vars(self._active) if self._active is not None else None
         target = sight.planner.target

@@ -9,8 +9,14 @@ from typing import Any
 import psycopg
 
 from tests.support.scenario import Scenario
+from tests.support.tunnel import Tunnel
 
 MIRROR = "SELECT oid FROM pg_database WHERE datname = 'airbyte_mirror'"
+
+
+def through(scenario: Scenario, tunnel: Tunnel) -> None:
+    scenario.settings["feeds.0.source.port"] = tunnel.port
+    scenario.settings["feeds.0.source.address_for_subscriber.port"] = tunnel.port
 
 
 def write(scenario: Scenario, rows: int = 1) -> None:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from db_migration.agent.patience import LOOKS_UNTIL_STALLED
 from db_migration.agent.plan import Step
 from db_migration.following import follow
-from tests.scenarios.follow_outages.seen import MIRROR, says, well, write
+from tests.scenarios.follow_outages.seen import MIRROR, says, through, well, write
 from tests.support import timeouts
 from tests.support.fix_postgres import wait_for
 from tests.support.scenario import SLOT, Scenario
@@ -20,20 +20,6 @@ from tests.support.tunnel import Tunnel
 
 BEYOND_TIMEOUTS = {"wal_sender_timeout": "1s", "wal_receiver_timeout": "1s"}
 """The minutes of a real outage, compressed: what counts is that both sides have given up."""
-
-
-@pytest.fixture
-def tunnel(scenario: Scenario) -> Iterator[Tunnel]:
-    """Lead the agent and the subscriber through a tunnel that can be cut."""
-    found = Tunnel(scenario.source.port)
-    through(scenario, found)
-    yield found
-    found.close()
-
-
-def through(scenario: Scenario, tunnel: Tunnel) -> None:
-    scenario.settings["feeds.0.source.port"] = tunnel.port
-    scenario.settings["feeds.0.source.address_for_subscriber.port"] = tunnel.port
 
 
 @pytest.fixture
