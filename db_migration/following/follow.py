@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -236,28 +237,31 @@ def drop_subscription(context: Context) -> None:
 
 
 @effect(Effect.REFRESH_SUBSCRIPTION)
-def refresh(context: Context) -> None:
+def refresh(context: Context, changed: Callable[[], bool]) -> bool:
     """Let the subscription copy and follow the new tables, and wait until it does.
 
-    The wait is cut short when the agent is to end: the next one goes on with it.
+    Return False when the source has `changed` them: their workers would try for ever. The wait is
+    cut short when the agent is to end: the next one goes on with it.
     """
     with context.owner.connect() as source:
         slots.note_subscriber(context, source)
     with context.mirror.connect() as connection:
         hush(connection)
         run(connection, _alter(context, "REFRESH PUBLICATION WITH (copy_data = true)"))
+        in_vain = False
 
-        def copied() -> bool:
+        def over() -> bool:
+            nonlocal in_vain
             context.breathe()
-            return not catalog.unready(connection, context.feed.slot)
+            in_vain = changed()
+            return in_vain or not catalog.unready(connection, context.feed.slot)
 
-        done = until(copied, REFRESH_DEADLINE_SECONDS)
-    if not done:
-        raise BlockedError(
-            found=f"new tables are not copied {REFRESH_DEADLINE_SECONDS} s after the refresh",
-            needed="a mirror that has caught up, and a source with a free walsender and slot for "
-            "each new table",
-            way_out="if the mirror is behind (`lag` of `status`), wait for it; else look at "
-            "max_replication_slots and max_wal_senders on the source; this is tried again by "
-            "itself",
-        )
+        if until(over, REFRESH_DEADLINE_SECONDS):
+            return not in_vain
+    raise BlockedError(
+        found=f"new tables are not copied {REFRESH_DEADLINE_SECONDS} s after the refresh",
+        needed="a mirror that has caught up, and a source with a free walsender and slot for each "
+        "new table",
+        way_out="if the mirror is behind (`lag` of `status`), wait for it; else look at "
+        "max_replication_slots and max_wal_senders on the source; this is tried again by itself",
+    )

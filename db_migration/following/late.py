@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from math import inf
+from time import monotonic
 
 from psycopg import sql
 
@@ -14,8 +17,12 @@ from db_migration.context import Context
 from db_migration.effects import Effect, effect
 from db_migration.errors import BlockedError
 from db_migration.following import follow, marks, prepare
+from db_migration.following.schema_watch import SchemaMemory
 from db_migration.postgres import become, run, run_script
 from db_migration.seeding import dump, seed
+
+LOOK_SECONDS = 1.0
+"""How often the source is asked whether tables that are copied are still as they were."""
 
 
 def add_tables(context: Context) -> None:
@@ -44,9 +51,28 @@ def add_tables(context: Context) -> None:
     # Before anything is copied: read later, it would hide that a table was taken out meanwhile.
     mark = replace(mark, listings={**_listings(context, late), **mark.listings})
     mark_tables(context, mark)
-    follow.refresh(context)
+    with _watched(context, added) as changed:
+        if not follow.refresh(context, changed):
+            return
     add_late_keys(context, keys, late)
     mark_tables(context, replace(mark, tables={**mark.tables, **added}, begun={}, keys={}))
+
+
+@contextmanager
+def _watched(context: Context, added: Mapping[str, str]) -> Iterator[Callable[[], bool]]:
+    """Lend a look, once a second, at whether the source has changed or dropped these tables."""
+    schema, asked = SchemaMemory(), -inf
+    with context.reader.connect() as source:
+
+        def changed() -> bool:
+            nonlocal asked
+            now = monotonic()
+            if now - asked < LOOK_SECONDS:
+                return False
+            asked, tables = now, schema.look(source, now).tables
+            return {name: tables[name].fingerprint for name in added if name in tables} != added
+
+        yield changed
 
 
 def _mark(context: Context) -> Mark:

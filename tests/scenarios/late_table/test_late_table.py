@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 
 from db_migration.agent.agent import Agent
+from db_migration.agent.plan import Step
+from db_migration.context import Context
 from db_migration.following import follow, late, prepare
 from tests.support import timeouts
 from tests.support.fix_postgres import wait_for
@@ -117,13 +120,32 @@ def test_with_foreign_keys_and_a_truncate_while_they_are_taken_in(
     scenario.source.sql(WITH_FOREIGN_KEYS, database="airbyte")
     do = getattr(module, name)
 
-    def truncated(*args: object) -> None:
+    def truncated(*args: object) -> object:
         scenario.source.sql("TRUNCATE jobs CASCADE", database="airbyte")
-        do(*args)
+        return do(*args)
 
     monkeypatch.setattr(module, name, truncated)
     arrives(scenario, agent)
     assert scenario.copies() == 1
+
+
+@pytest.mark.parametrize("change", ["DROP TABLE late", "ALTER TABLE late ADD b int"])
+def test_that_is_changed_before_it_is_copied_is_not_waited_for(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Its worker would try again and again, and the agent do nothing else for a minute."""
+    agent = scenario.converge()
+    scenario.source.sql("CREATE TABLE late (a int PRIMARY KEY)", database="airbyte")
+    refresh = follow.refresh
+
+    def first_changed(context: Context, changed: Callable[[], bool]) -> bool:
+        scenario.source.sql(change, database="airbyte")
+        return refresh(context, changed)
+
+    monkeypatch.setattr(follow, "refresh", first_changed)
+    assert agent.once() is Step.ADD_TABLES
+    assert scenario.state()["error"] is None
+    arrives(scenario, agent)
 
 
 BROKEN_CHECK = """
