@@ -178,7 +178,8 @@ def test_healthy_is_whose_agent_lives(board: Board, monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
     ended = threading.Thread()
     board.join("a", ended.is_alive)
-    assert probes.answer("/healthz", board, metrics.registry(board))[0] == 503
+    for path in ("/healthz", "/readyz"):
+        assert probes.answer(path, board, metrics.registry(board))[0] == 503
 
 
 def test_served_over_http_and_off_with_port_0(board: Board) -> None:
