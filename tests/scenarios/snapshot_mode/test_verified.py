@@ -25,8 +25,8 @@ ON_THE_MIRROR = {
         "table public.jobs: UPDATE granted to pg_monitor only on the mirror",
     ),
     "type": (
-        "SET ROLE airbyte; CREATE TYPE unknown AS (one int)",
-        "DROP TYPE unknown",
+        "SET ROLE airbyte; CREATE TYPE another AS (one int)",
+        "DROP TYPE another",
         "what is of no table (types, functions, views, …): not as in the snapshot",
     ),
     "owner": (
