@@ -38,8 +38,10 @@ FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace JOIN pg_class c ON 
 WHERE {user} AND c.relkind = 'c' AND {own_type}
 UNION ALL
 SELECT '', 'range ' || n.nspname || '.' || t.typname || ' of ' || r.rngsubtype::regtype::text
-       || coalesce(' collation ' || k.collname, '') || ' canonical ' || r.rngcanonical::text
-       || ' difference ' || r.rngsubdiff::text
+       || coalesce(' collation ' || k.collname, '')
+       || coalesce((SELECT ' operators ' || o.opcname FROM pg_opclass o
+           WHERE o.oid = r.rngsubopc AND NOT o.opcdefault), '')
+       || ' canonical ' || r.rngcanonical::text || ' difference ' || r.rngsubdiff::text
 FROM pg_range r JOIN pg_type t ON t.oid = r.rngtypid JOIN pg_namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_collation k ON k.oid = r.rngcollation
 WHERE {user} AND {own_type}

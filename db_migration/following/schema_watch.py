@@ -35,6 +35,7 @@ CATALOGS = {
     "pg_inherits": "inhrelid",
     "pg_language": "oid",
     "pg_namespace": "oid",
+    "pg_opclass": "oid",
     "pg_partitioned_table": "partrelid",
     "pg_policy": "oid",
     "pg_proc": "oid",

@@ -119,12 +119,15 @@ class Board:
         ]
 
     def not_ready(self) -> dict[str, str]:
-        """Say of each feed that does not follow and has something to do what it does instead."""
+        """Say of each feed that does not follow and has something to do what it does instead.
+
+        What a dead agent has said last is true no longer.
+        """
         return {
             name: str(entry.state.get("state", "not looked at yet"))
             for name, entry in self.entries().items()
             if entry.state.get("state") not in READY
-        }
+        } | dict.fromkeys(self.dead(), "its agent is dead or silent")
 
 
 READY = frozenset({"following", "waiting", "released"})

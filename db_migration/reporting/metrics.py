@@ -97,6 +97,8 @@ def _at(entry: Entry, path: str) -> float | None:
     found: Any = entry.by_now()
     for part in path.split("."):
         found = found.get(part) if isinstance(found, dict) else None
+    if not entry.state:  # its agent has not spoken yet
+        return None
     if path == "error":
         return float(found is not None)
     if path == "live":

@@ -19,6 +19,9 @@ from db_migration.seeding.pipe import Digest, digest, pipe
 from db_migration.seeding.plan import SMALL_BYTES, Job, Kind, Part
 from db_migration.verification import hashing
 
+TEXT_ALONE = frozenset({"tsquery", "_tsquery", "int2vector", "oidvector"})
+"""Types whose empty value each server writes in binary, and refuses to read."""
+
 
 @dataclass
 class Work:
@@ -72,18 +75,23 @@ def copy_statements(
     them as seen by all.
     """
     names = sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
-    what = {"table": sql.Identifier(table.schema, table.name), "columns": names}
+    in_text = not TEXT_ALONE.isdisjoint(column.base for column in columns)
+    what = {
+        "table": sql.Identifier(table.schema, table.name),
+        "columns": names,
+        "format": sql.SQL("text" if in_text else "binary"),
+    }
     if part.whole:
-        read = sql.SQL("COPY {table} ({columns}) TO STDOUT (FORMAT binary)")
+        read = sql.SQL("COPY {table} ({columns}) TO STDOUT (FORMAT {format})")
         frozen = ", FREEZE" if table.bytes >= SMALL_BYTES else ""
-        write = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT binary{frozen})")
+        write = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT {format}{frozen})")
         return read.format(**what), write.format(**what, frozen=sql.SQL(frozen))
     pages = f"ctid >= '({part.first},0)'"
     pages += f" AND ctid < '({part.end},0)'" if part.end is not None else ""
     read = sql.SQL(
-        "COPY (SELECT {columns} FROM ONLY {table} WHERE {pages}) TO STDOUT (FORMAT binary)"
+        "COPY (SELECT {columns} FROM ONLY {table} WHERE {pages}) TO STDOUT (FORMAT {format})"
     )
-    write = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT binary)")
+    write = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT {format})")
     return read.format(**what, pages=sql.SQL(pages)), write.format(**what)
 
 

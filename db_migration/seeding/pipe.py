@@ -24,6 +24,7 @@ LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
 """How often a caller that waits for an answer hears that there is none yet."""
 
+SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 HEADER_BYTES = 19
 TRAILER = b"\xff\xff"
 
@@ -48,7 +49,7 @@ class Digest:
 
 
 def pipe(source: PGconn, target: PGconn, read: bytes, write: bytes, seen: Seen) -> Digest:
-    """Carry the rows of one binary COPY into another; return the digest of what was carried.
+    """Carry the rows of one COPY into another of its format; return the digest of what was carried.
 
     Holds one block, or one row where a row is larger. Raises the error of the server that gave up;
     both connections are then in the middle of a COPY, and to be closed.
@@ -59,7 +60,7 @@ def pipe(source: PGconn, target: PGconn, read: bytes, write: bytes, seen: Seen) 
     for rows, block, hashes in _blocks(source, seen):
         total += hashes
         _send(target, block, seen)
-        if _readable(target.socket, 0):  # only an error makes the target speak now
+        if _readable(target.socket, 0):  # only an error makes the target speak now: see `pinned`
             break
         seen(rows, len(block))
     else:
@@ -71,7 +72,7 @@ def pipe(source: PGconn, target: PGconn, read: bytes, write: bytes, seen: Seen) 
 
 
 def digest(source: PGconn, read: bytes, seen: Seen) -> Digest:
-    """Read the rows of one binary COPY, and keep nothing but their digest."""
+    """Read the rows of one COPY, and keep nothing but their digest."""
     _begin(source, read, ExecStatus.COPY_OUT)
     messages = _messages(source, seen)
     total = _hash_of_first(next(messages, b"")) + sum(map(hash, messages))
@@ -124,8 +125,11 @@ def _hash_of_first(message: Buffer) -> int:
     """Return the hash of the first message, less what is no row.
 
     The header comes with the first row, the trailer as a message of its own (PostgreSQL's
-    documentation, COPY, "Binary Format"). Seen, not sliced: of a row of 400 MB two copies are much.
+    documentation, COPY, "Binary Format"); text has neither. Seen, not sliced: of a row of 400 MB
+    two copies are much.
     """
+    if bytes(message[: len(SIGNATURE)]) != SIGNATURE:
+        return hash(message)
     return hash(memoryview(message)[HEADER_BYTES:]) - hash(TRAILER)
 
 

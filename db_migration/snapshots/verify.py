@@ -79,7 +79,9 @@ def _definitions(mirror: Connection, mark: Mark) -> list[str]:
         for name in names
         if mark.tables.get(name) != here.tables.get(name)
     ]
-    return found + (["a type is not defined as in the snapshot"] * (mark.types != here.types))
+    if mark.types != here.types:
+        found.append("what is of no table (types, functions, views, …): not as in the snapshot")
+    return found
 
 
 def _granted(mirror: Connection, context: Context) -> list[str]:

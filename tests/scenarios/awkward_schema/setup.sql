@@ -33,6 +33,7 @@ CREATE TABLE zoo (
     place point, span_of int4range, search tsvector, markup xml, state job_status);
 CREATE TABLE no_rows (id uuid PRIMARY KEY, payload text);
 CREATE TABLE no_columns ();
+CREATE TABLE no_binary_form (id integer PRIMARY KEY, query tsquery, queries tsquery[], places int2vector, ids oidvector);
 CREATE TABLE composite_key (a text, b integer, payload text, PRIMARY KEY (b, a));
 CREATE TABLE dropped_column (id integer PRIMARY KEY, gone text, kept text);
 ALTER TABLE dropped_column DROP COLUMN gone;
@@ -64,4 +65,5 @@ VALUES
      NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO zoo (raw, chars) SELECT decode(repeat('ab', 300000), 'hex'), 'big';
 INSERT INTO composite_key VALUES ('{a,b}', 1, 'x'), ('a', 1, 'y'), ('', 2, NULL);
+INSERT INTO no_binary_form VALUES (1, '', '{"",a}', '', ''), (2, 'a & b', '{}', '1 2', '1 2'), (3, NULL, NULL, NULL, NULL);
 INSERT INTO dropped_column VALUES (1, 'kept');

@@ -93,6 +93,7 @@ CREATE TABLE parent (id int PRIMARY KEY);
 CREATE TABLE child (id int PRIMARY KEY, parent_id int REFERENCES parent);
 CREATE DOMAIN named AS int CONSTRAINT one CHECK (VALUE > 0);
 CREATE TYPE words AS RANGE (subtype = text);
+CREATE TYPE patterns AS RANGE (subtype = text, subtype_opclass = text_pattern_ops);
 CREATE VIEW kept_nowhere AS SELECT 1 AS one;
 CREATE SCHEMA theirs;
 CREATE COLLATION theirs."C" (provider = icu, locale = 'de');

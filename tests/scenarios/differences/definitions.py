@@ -47,6 +47,10 @@ DEFINITIONS = {
         'DROP TYPE words; CREATE TYPE words AS RANGE (subtype = text, collation = "C")',
         "only on the mirror: range public.words of text collation C",
     ),
+    "operators of a range": (
+        "DROP TYPE patterns; CREATE TYPE patterns AS RANGE (subtype = text)",
+        "range public.patterns of text collation default operators text_pattern_ops canonical",
+    ),
     "composite type": (
         "CREATE TYPE another AS (one int)",
         "only on the mirror: type public.another (one integer)",

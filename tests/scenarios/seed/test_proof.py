@@ -98,6 +98,18 @@ def test_other_bytes_of_the_same_values_are_no_difference(
     assert compared == ["public.attempts"]
 
 
+def test_what_a_check_says_of_its_rows_ends_no_copy(prepared: Scenario) -> None:
+    prepared.source.sql(
+        "CREATE FUNCTION loud(int) RETURNS bool LANGUAGE plpgsql AS "
+        "$$BEGIN RAISE WARNING 'loud'; RETURN true; END$$; "
+        "CREATE TABLE spoken (id int PRIMARY KEY CHECK (loud(id))); "
+        "INSERT INTO spoken SELECT generate_series(1, 20000); "
+        f"ALTER PUBLICATION {PUBLICATION} ADD TABLE spoken",
+        database="airbyte",
+    )
+    assert seed.seed(prepared.context(), verify=True).differences == []
+
+
 @pytest.fixture(params=["", "made integer GENERATED ALWAYS AS (7) STORED"])
 def hollow(prepared: Scenario, request: pytest.FixtureRequest) -> Scenario:
     """A source with a table of three rows in which nothing is stored that could be copied."""
@@ -126,8 +138,11 @@ def test_rows_without_stored_columns_are_counted(
         seed.seed(hollow.context(), verify=True)
 
 
+@pytest.mark.parametrize("how", ["binary", "text"])
 @pytest.mark.parametrize("rows", [0, 1, 5000])
-def test_a_digest_is_that_of_the_rows_whatever_their_order(scenario: Scenario, rows: int) -> None:
+def test_a_digest_is_that_of_the_rows_whatever_their_order(
+    scenario: Scenario, rows: int, how: str
+) -> None:
     """PostgreSQL 13 in one piece, 17 upside down and in two: header and trailer do not count."""
     made = (
         "CREATE TABLE digested AS SELECT n, md5(n::text) AS text, nullif(n % 7, 0) AS odd, "
@@ -141,7 +156,7 @@ def test_a_digest_is_that_of_the_rows_whatever_their_order(scenario: Scenario, r
     ):  # fmt: skip
         with server.connect("postgres") as connection:
             connection.execute(f"DROP TABLE IF EXISTS digested; {made}{order}".encode())
-            queries = [f"COPY {part} TO STDOUT (FORMAT binary)".encode() for part in parts]
+            queries = [f"COPY {part} TO STDOUT (FORMAT {how})".encode() for part in parts]
             each = [pipe.digest(connection.pgconn, query, lambda *_: None) for query in queries]
             connection.execute("DROP TABLE digested")
         found.append(sum(each, pipe.Digest()))

@@ -24,6 +24,11 @@ ON_THE_MIRROR = {
         "REVOKE UPDATE ON jobs FROM pg_monitor",
         "table public.jobs: UPDATE granted to pg_monitor only on the mirror",
     ),
+    "type": (
+        "SET ROLE airbyte; CREATE TYPE another AS (one int)",
+        "DROP TYPE another",
+        "what is of no table (types, functions, views, …): not as in the snapshot",
+    ),
     "owner": (
         "ALTER TYPE job_status OWNER TO postgres",
         "ALTER TYPE job_status OWNER TO airbyte",

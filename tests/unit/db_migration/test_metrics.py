@@ -99,6 +99,14 @@ def test_what_is_not_known_is_left_out_and_not_zero(board: Board) -> None:
     assert not names & {"lag_bytes", "verification_equal", "snapshot_age_seconds", "epoch"}
 
 
+def test_of_an_agent_that_has_not_spoken_nothing_is_known() -> None:
+    silent = Board()
+    silent.join("a")
+    found = sample(silent)
+    assert not {name for name, _ in found} & {"live", "error"}
+    assert of_feed(found, "state", state="following") == 0
+
+
 def test_of_a_silent_source_the_lag_grows_and_the_slot_is_not_known(board: Board) -> None:
     lag = {"bytes": None, "seconds": 3600.0}
     board.show("a", {"state": "broken", "lag": lag, "source_seen": False, "slot": None})
@@ -170,7 +178,8 @@ def test_healthy_is_whose_agent_lives(board: Board, monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
     ended = threading.Thread()
     board.join("a", ended.is_alive)
-    assert probes.answer("/healthz", board, metrics.registry(board))[0] == 503
+    for path in ("/healthz", "/readyz"):
+        assert probes.answer(path, board, metrics.registry(board))[0] == 503
 
 
 def test_served_over_http_and_off_with_port_0(board: Board) -> None:
