@@ -17,6 +17,8 @@ import psycopg
 
 from db_migration.errors import UnreachableError
 
+CANCEL_SECONDS = 2.0
+
 _seconds: ContextVar[float | None] = ContextVar("seconds", default=None)
 
 
@@ -53,6 +55,15 @@ def watched(connection: psycopg.Connection[tuple[object, ...]], label: str) -> I
         watch.close()
 
 
+def interrupt(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """End what a connection is at; and the connection, if its server is too frozen to hear it."""
+    with suppress(psycopg.Error):
+        try:
+            connection.cancel_safe(timeout=CANCEL_SECONDS)
+        except psycopg.errors.CancellationTimeout:
+            _shut(connection.fileno())
+
+
 class _Watch:
     """A timer that shuts one connection down; once that is closed its number may be another's."""
 
@@ -73,5 +84,9 @@ class _Watch:
         with self._lock:
             if self._socket >= 0:
                 self.ended = True
-                with suppress(OSError), socket.socket(fileno=os.dup(self._socket)) as ours:
-                    ours.shutdown(socket.SHUT_RDWR)
+                _shut(self._socket)
+
+
+def _shut(number: int) -> None:
+    with suppress(OSError), socket.socket(fileno=os.dup(number)) as ours:
+        ours.shutdown(socket.SHUT_RDWR)

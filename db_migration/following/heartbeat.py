@@ -98,11 +98,11 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, closing what is open."""
+        """End, closing what is open; who waits for a frozen server ends with the process."""
         self._end.set()
         self._following.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(SILENT_SECONDS)
 
     def follow(self, *, on: bool) -> None:
         """Measure while a subscription is enabled; forget what was measured when it is not."""

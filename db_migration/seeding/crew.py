@@ -18,6 +18,7 @@ import structlog
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
+from db_migration import deadline
 from db_migration.context import Context
 from db_migration.errors import BlockedError, UnreachableError
 from db_migration.postgres import Connection, run, until, value
@@ -141,8 +142,7 @@ class Worker:
         """End what the connections are at; any thread may."""
         for connection in (self._source, self._target):
             if connection is not None:
-                with suppress(psycopg.Error):
-                    connection.cancel_safe(timeout=2.0)
+                deadline.interrupt(connection)
 
     def run(
         self, job: Job, carry_out: Callable[[Worker, Job], None], ended: threading.Event

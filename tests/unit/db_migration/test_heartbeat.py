@@ -105,3 +105,29 @@ def test_without_a_worker_the_slot_says_what_is_missing(
     monkeypatch.setattr(heartbeats, "value", lambda *_: "0/1")
     monkeypatch.setattr(heartbeats, "row", lambda where, *_: answers[id(where)])
     assert heartbeat._behind(source, target) == expected
+
+
+def test_is_not_waited_for_while_a_server_keeps_its_question(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A process that was told to end would wait for a frozen server."""
+    monkeypatch.setattr(heartbeats, "SILENT_SECONDS", 0.05)
+    asked, answered = threading.Event(), threading.Event()
+
+    def connect() -> None:
+        asked.set()
+        answered.wait()
+        raise psycopg.OperationalError
+
+    context = MagicMock()
+    context.reader.connect = connect
+    heartbeat = Heartbeat(context)
+    heartbeat.start()
+    heartbeat.follow(on=True)
+    assert asked.wait(timeouts.ARRIVES)
+    stopping = threading.Thread(target=heartbeat.stop, daemon=True)
+    stopping.start()
+    stopping.join(timeouts.ARRIVES)
+    ended = not stopping.is_alive()
+    answered.set()
+    assert ended
