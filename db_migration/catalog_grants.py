@@ -95,3 +95,27 @@ def partly_read(connection: Connection, reader: str) -> list[str]:
     """Name the tables that can not be copied whole, for their row security."""
     found = connection.execute(PARTLY_READ.encode(), {"reader": reader}).fetchone()
     return list(found[0]) if found else []
+
+
+NOT_TO_GIVE = f"""
+SELECT array(SELECT o.name FROM (
+  SELECT 'schema ' || n.nspname AS name, n.nspowner AS owner,
+    has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION')
+    OR has_schema_privilege('public', n.oid, 'USAGE')
+    OR has_schema_privilege(r.oid, n.oid, 'USAGE') AS readable
+  FROM pg_namespace n LEFT JOIN pg_roles r ON r.rolname = %(reader)s WHERE {USER_SCHEMAS}
+  UNION ALL SELECT n.nspname || '.' || c.relname, c.relowner,
+    has_table_privilege(c.oid, 'SELECT WITH GRANT OPTION')
+    OR has_table_privilege('public', c.oid, 'SELECT')
+    OR has_table_privilege(r.oid, c.oid, 'SELECT')
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_roles r ON r.rolname = %(reader)s
+  WHERE {USER_SCHEMAS} AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+) AS o WHERE NOT pg_has_role(o.owner, 'USAGE') AND o.readable IS NOT TRUE ORDER BY 1)
+"""  # noqa: S608 - text of ours
+
+
+def not_to_give(connection: Connection, reader: str) -> list[str]:
+    """Name what the connection's role may not let `reader` read, who may not yet."""
+    found = connection.execute(NOT_TO_GIVE.encode(), {"reader": reader}).fetchone()
+    return list(found[0]) if found else []

@@ -85,7 +85,7 @@ class FeedConfig(Model):
     source: SourceConfig
     target: TargetConfig
     working_database: WorkingDatabaseConfig | None = None
-    max_retained_wal_bytes: Annotated[int, Field(gt=0)] = 8 * GIBIBYTE
+    max_retained_wal_bytes: Annotated[int, Field(gt=0, lt=2**51)] = 8 * GIBIBYTE
     snapshot_interval_seconds: Annotated[float, Field(gt=0)] = 300
     sequence_margin: Annotated[int, Field(gt=0)] = 1000
 
@@ -226,6 +226,19 @@ class Config(Model):
             names = [thing.name for thing in things]
             if len(set(names)) != len(names):
                 msg = f"{kind} must have different names, got {sorted(names)}"
+                raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _databases_differ(self) -> Config:
+        control = self.control
+        for feed in self.feeds:
+            names, target = [feed.target.database], feed.target
+            names += [feed.working_database.name] if feed.working_database else []
+            if (target.host, target.port) == (control.host, control.port):
+                names.append(control.database)
+            if len(set(names)) != len(names):
+                msg = f"mirror, working and control database must differ, got {sorted(names)}"
                 raise ValueError(msg)
         return self
 

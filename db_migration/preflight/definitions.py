@@ -18,10 +18,20 @@ OF_SUPERUSERS = f"""
 SELECT array(SELECT pg_describe_object(o.class, o.id, 0) FROM (
   SELECT 'pg_proc'::regclass AS class, p.oid AS id FROM pg_proc p
   JOIN pg_language l ON l.oid = p.prolang
-  WHERE NOT l.lanpltrusted OR p.proleakproof OR EXISTS (
+  LEFT JOIN pg_aggregate g ON g.aggfnoid = p.oid
+  WHERE NOT l.lanpltrusted AND g.aggfnoid IS NULL OR p.proleakproof
+  OR 'internal'::regtype IN (g.aggtranstype, g.aggmtranstype) OR EXISTS (
     SELECT FROM unnest(p.proconfig) AS c (setting)
     JOIN pg_settings s ON lower(s.name) = lower(split_part(c.setting, '=', 1))
-    WHERE s.context = 'superuser')
+    WHERE s.context = 'superuser') OR EXISTS (
+    SELECT FROM unnest(p.proconfig) AS c (setting)
+    WHERE split_part(c.setting, '=', 1) LIKE '%%.%%' AND c.setting NOT LIKE 'plpgsql.%%'
+    AND NOT EXISTS (SELECT FROM pg_settings s
+      WHERE lower(s.name) = lower(split_part(c.setting, '=', 1))))
+  UNION ALL SELECT 'pg_cast'::regclass, oid FROM pg_cast
+  WHERE castmethod = 'b' OR greatest(castsource, casttarget) < {NORMAL_OBJECTS}
+  UNION ALL SELECT 'pg_opclass'::regclass, oid FROM pg_opclass
+  WHERE opcfamily < {NORMAL_OBJECTS}
   UNION ALL SELECT 'pg_opfamily'::regclass, oid FROM pg_opfamily
   UNION ALL SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typtype = 'b' AND typelem = 0
   UNION ALL SELECT 'pg_ts_template'::regclass, oid FROM pg_ts_template
@@ -33,6 +43,20 @@ SELECT array(SELECT pg_describe_object(o.class, o.id, 0) FROM (
 WHERE o.id >= {NORMAL_OBJECTS} AND NOT EXISTS (SELECT FROM pg_depend x
   WHERE x.classid = o.class AND x.objid = o.id AND x.deptype IN ('e', 'i')) ORDER BY 1)
 """  # noqa: S608 - a number of ours
+NAMED = f"""
+SELECT array(SELECT format('role %%s', r.rolname) FROM pg_policy o
+  CROSS JOIN unnest(o.polroles) AS p (role) JOIN pg_roles r ON r.oid = p.role
+  UNION SELECT format('setting %%s', lower(split_part(c.setting, '=', 1)))
+  FROM pg_proc p CROSS JOIN unnest(p.proconfig) AS c (setting)
+  WHERE p.oid >= {NORMAL_OBJECTS} AND split_part(c.setting, '=', 1) NOT LIKE '%%.%%'
+  UNION SELECT format('postfix operator %%s', o.oid::regoperator) FROM pg_operator o
+  WHERE o.oprright = 0 AND o.oid >= {NORMAL_OBJECTS} ORDER BY 1)
+"""  # noqa: S608 - a number of ours
+"""What a target may lack: roles of policies, settings of functions, what 14 took away."""
+KNOWN = """
+SELECT array(SELECT format('role %%s', rolname) FROM pg_roles
+  UNION SELECT format('setting %%s', lower(name)) FROM pg_settings)
+"""
 _THEIR_FUNCTION = f"""
 EXISTS (SELECT FROM pg_depend x JOIN pg_proc p ON p.oid = x.refobjid
   WHERE x.refclassid = 'pg_proc'::regclass AND p.oid >= {NORMAL_OBJECTS} AND

@@ -74,6 +74,8 @@ class SourceFacts:
     """Generated columns of the key that names a row."""
     superusers: list[str] | None = None
     """What a superuser alone can make."""
+    definitions: list[str] | None = None
+    """What they name that a target may not have."""
     search_path: list[str] | None = None
     """Expressions whose functions do not find what they name without it."""
     checks: list[str] | None = None
@@ -111,6 +113,8 @@ class TargetFacts:
     origins_max: int | None = None
     extensions: Mapping[str, bool] | None = None
     """What can be installed, and whether it may without a superuser."""
+    definitions: list[str] | None = None
+    """What it has of what the source's may name."""
     bytes: int | None = None
     comments: Mapping[str, str | None] = field(default_factory=dict)
     flush_ms: float | None = None
@@ -188,6 +192,7 @@ SOURCE: dict[str, str] = {
     "not_binary": columns.NOT_BINARY,
     "key_generated": columns.KEY_GENERATED,
     "superusers": definitions.OF_SUPERUSERS,
+    "definitions": definitions.NAMED,
     "checks": definitions.CHECKS,
     "event_triggers": "SELECT array(SELECT evtname::text FROM pg_event_trigger)",
     "replica_triggers": f"SELECT array(SELECT {_NAME} || '.' || g.tgname {_TRIGGERS} "
@@ -217,6 +222,7 @@ TARGET: dict[str, str] = {
     "WHERE subname <> %(slot)s",
     "extensions": "SELECT coalesce(jsonb_object_agg(name, ok), '{}') FROM (SELECT name::text, "
     "bool_or(trusted) AS ok FROM pg_available_extension_versions GROUP BY name) AS found",
+    "definitions": definitions.KNOWN,
     "bytes": "SELECT sum(pg_database_size(datname))::bigint FROM pg_database "
     "WHERE datname = %(mirror)s",
     "comments": "SELECT jsonb_object_agg(datname, shobj_description(oid, 'pg_database')) "

@@ -50,6 +50,7 @@ def checks(
         yield _encoding(source.locale, target.locale)
         yield _collation(source.locale, target.locale)
         yield _extensions(source, target)
+        yield _definitions(source.definitions, target.definitions)
         yield _clocks(source.clock, target.clock)
 
 
@@ -233,6 +234,21 @@ def _extensions(source: SourceFacts, target: TargetFacts) -> Check:
         way_out="DROP EXTENSION on the source what Airbyte does not need, or use an image of the "
         "target in which it is available and trusted (`trusted` in its control file); CREATE "
         "EXTENSION in the mirror does not help: each copy is a new database",
+    )
+
+
+def _definitions(wanted: list[str] | None, known: list[str] | None) -> Check:
+    lacking = None if wanted is None or known is None else sorted({*wanted} - {*known})
+    return Check(
+        id="target.definitions",
+        title="The target has what the source's definitions name",
+        result=judged(None if lacking is None else not lacking),
+        found=f"not on the target: {named(lacking)}",
+        needed="each policy's roles, each function's settings, and no postfix operator",
+        why="the target refuses a definition that names what it has not: no copy would be made",
+        way_out="CREATE ROLE ... NOLOGIN on the target for a role; on the source ALTER FUNCTION "
+        "... RESET the setting, and DROP OPERATOR, which PostgreSQL 14 and newer do not know",
+        affected=tuple({"object": name} for name in lacking or ()),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from db_migration import catalog_grants
 from db_migration.agent import observe, observe_source
 from db_migration.config import Mode
 from db_migration.context import Context
@@ -106,9 +107,11 @@ def refusal(context: Context, right: Right) -> str | None:
 
 
 def _own(context: Context, connection: Connection) -> None:
-    del context
     if not value(connection, OWNS):
         msg = "the role neither owns every table nor is a superuser"
+        raise psycopg.errors.InsufficientPrivilege(msg)
+    if kept := catalog_grants.not_to_give(connection, context.reader.login.user):
+        msg = f"the role may not let the feed's role read what others own: {', '.join(kept)}"
         raise psycopg.errors.InsufficientPrivilege(msg)
 
 

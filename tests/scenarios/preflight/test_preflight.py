@@ -41,8 +41,14 @@ TROUBLE = {
     "source.generated": (Result.PASS, "public.computed.twice"),
     "source.superusers": (
         Result.FAIL,
-        "4: foreign-data wrapper nowhere, function public.noisy(), function "
-        "public.unsafe(integer), operator family public.ours for access method btree",
+        "9: cast from character varying to json, cast from public.span_one to public.span_two, "
+        "foreign-data wrapper nowhere, function public.custom(), function "
+        "public.hidden_sum(bigint), function public.noisy()",
+    ),
+    "target.definitions": (
+        Result.FAIL,
+        "3: postfix operator public.!!!(integer,NONE), role stranger, setting "
+        "operator_precedence_warning",
     ),
     "source.search_path": (
         Result.FAIL,
@@ -118,7 +124,8 @@ def test_a_database_of_anybodys_needs_no_airbyte(scenario: Scenario) -> None:
     scenario.source.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public", database="airbyte")
     scenario.source.sql(
         'SELECT lo_unlink(oid) FROM pg_largeobject_metadata; DROP SCHEMA dotted, "dotted.by" '
-        "CASCADE; DROP FOREIGN DATA WRAPPER nowhere CASCADE; CREATE TABLE kept (id int)",
+        "CASCADE; DROP FOREIGN DATA WRAPPER nowhere CASCADE; DROP CAST (varchar AS json); "
+        "CREATE TABLE kept (id int)",
         database="airbyte",
     )
     assert scenario.cli("preflight").returncode == 5

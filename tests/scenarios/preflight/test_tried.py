@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from db_migration import postgres
 from db_migration.preflight import definitions
+from db_migration.preflight.checklist import Result
+from tests.scenarios.preflight.test_preflight import checked
 from tests.support.scenario import Scenario
 
 THEIRS = """
@@ -40,3 +42,25 @@ def test_what_is_tried_has_its_owners_rights_and_leaves_nothing(scenario: Scenar
         scenario.source.sql("GRANT TEMP ON DATABASE airbyte TO PUBLIC")
         gone = "DROP SCHEMA theirs CASCADE; DROP ROLE theirs"
         scenario.source.sql(gone, database="airbyte")
+
+
+def test_what_others_own_and_the_owner_may_not_let_the_feed_read_is_named(
+    scenario: Scenario,
+) -> None:
+    scenario.settings["feeds.0.mode"] = "snapshot"
+    scenario.owned_by("app", "CREATEROLE")
+    scenario.source.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public", database="airbyte")
+    scenario.source.sql(
+        'GRANT USAGE ON SCHEMA dotted, "dotted.by", public TO PUBLIC; GRANT app TO docker; '
+        'ALTER TABLE dotted."by.both" OWNER TO app; ALTER TABLE "dotted.by".both OWNER TO app; '
+        "CREATE SEQUENCE theirs; CREATE VIEW open AS SELECT 1; GRANT SELECT ON open TO PUBLIC; "
+        "CREATE SCHEMA closed; GRANT USAGE ON SCHEMA closed TO app",
+        database="airbyte",
+    )
+    found = checked(scenario)["source.owner"]
+    assert found.found.endswith("what others own: public.theirs, schema closed")
+    scenario.source.sql(
+        "GRANT SELECT ON theirs TO app WITH GRANT OPTION; ALTER SCHEMA closed OWNER TO app",
+        database="airbyte",
+    )
+    assert checked(scenario)["source.owner"].result is Result.PASS

@@ -225,6 +225,25 @@ def test_source_and_target_must_differ(tmp_path: Path, good: dict[str, Any]) -> 
     assert "must be two databases" in "\n".join(problems(tmp_path, good))
 
 
+@pytest.mark.parametrize("key", ["target", "working_database"])
+def test_databases_of_one_target_must_differ(
+    tmp_path: Path, good: dict[str, Any], key: str
+) -> None:
+    feed, control = good["feeds"][0], good["control"]
+    same = {name: control[name] for name in ("host", "port") if name in control}
+    feed["target"].pop("port", None)
+    feed["target"].update(same, database="airbyte_migration")
+    if key == "working_database":
+        feed["target"]["database"] = "airbyte_mirror"
+        feed[key] = {"name": "airbyte_mirror"}
+    assert "control database must differ" in "\n".join(problems(tmp_path, good))
+
+
+def test_more_log_than_a_server_can_bound_is_refused(tmp_path: Path, good: dict[str, Any]) -> None:
+    good["feeds"][0]["max_retained_wal_bytes"] = 2**51
+    assert "max_retained_wal_bytes" in "\n".join(problems(tmp_path, good))
+
+
 def test_feeds_must_have_different_names(tmp_path: Path, good: dict[str, Any]) -> None:
     good["feeds"] *= 2
     assert "different names" in "\n".join(problems(tmp_path, good))

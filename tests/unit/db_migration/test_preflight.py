@@ -50,6 +50,7 @@ SOURCE = SourceFacts(
     not_binary=EMPTY,
     key_generated=EMPTY,
     superusers=EMPTY,
+    definitions=EMPTY,
     search_path=EMPTY,
     checks=EMPTY,
     event_triggers=EMPTY,
@@ -83,6 +84,7 @@ TARGET = TargetFacts(
     origins_free=10,
     origins_max=10,
     extensions={"pg_trgm": True, "postgis": False},
+    definitions=["role airbyte", "setting work_mem"],
     flush_ms=0.5,
     elsewhere=EMPTY,
 )

@@ -1,4 +1,4 @@
-"""What the preflight concludes from the target's disk: its room, and how fast it is."""
+"""What the preflight concludes from the target: its disk, and what definitions name there."""
 
 from __future__ import annotations
 
@@ -61,3 +61,18 @@ def test_flush(milliseconds: float | None, result: Result, words: str) -> None:
     check = found(preflight_target.checks(SOURCE, facts, CLIENTS, 3), "target.flush")
     assert check.result == result
     assert words in check.found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "result", "said"),
+    [
+        (["role airbyte", "setting work_mem"], Result.PASS, "none"),
+        (["role someone", "setting work_mem"], Result.FAIL, "1: role someone"),
+        (None, Result.WARNING, "not readable"),
+    ],
+)
+def test_what_definitions_name(wanted: list[str] | None, result: Result, said: str) -> None:
+    checks = preflight_target.checks(replace(SOURCE, definitions=wanted), TARGET, CLIENTS, 3)
+    check = found(checks, "target.definitions")
+    assert check.result == result
+    assert said in check.found
