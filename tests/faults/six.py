@@ -18,8 +18,8 @@ FAULTS: tuple[Fault, ...] = (
         name="dropped row",
         harm="The copy would lack one row of each table.",
         file="db_migration/seeding/jobs.py",
-        old='"COPY {table} ({columns}) TO STDOUT (FORMAT binary)"',
-        new='"COPY (SELECT {columns} FROM {table} OFFSET 1) TO STDOUT (FORMAT binary)"',
+        old='"COPY {table} ({columns}) TO STDOUT (FORMAT {format})"',
+        new='"COPY (SELECT {columns} FROM {table} OFFSET 1) TO STDOUT (FORMAT {format})"',
         selection=(f"{SCENARIO}::test_arrives_and_follows",),
     ),
     Fault(
