@@ -42,5 +42,7 @@ ACTIONS: dict[Step, Action] = {
     Step.SWAP_WORKING: working.swap,
     Step.ADMIT_READER: lambda context, _: standby.admit(context),
     Step.START_READER: working.start_reader,
-    Step.VERIFY: lambda context, journal: verify.verify_and_record(context, journal),
+    Step.VERIFY: lambda context, journal: verify.verify_and_record(
+        context, journal, move=lambda: sequences.advance(context, context.mirror)
+    ),
 }

@@ -7,17 +7,13 @@ from collections.abc import Iterable, Mapping
 from psycopg import sql
 
 from db_migration import catalog, catalog_described, catalog_grants
+from db_migration.catalog import Sequence
 from db_migration.catalog_described import Described
 from db_migration.catalog_texts import plain, view
 from db_migration.context import Context
 from db_migration.following import sequences
-from db_migration.postgres import Connection, rows
+from db_migration.postgres import Connection, rows, until
 from db_migration.verification import masking
-
-
-def everything_but_rows(source: Connection, mirror: Connection, context: Context) -> list[str]:
-    """Name every difference that is not in a row."""
-    return definitions_and_rights(source, mirror, context) + sequences_behind(source, mirror)
 
 
 def definitions_and_rights(source: Connection, mirror: Connection, context: Context) -> list[str]:
@@ -26,9 +22,19 @@ def definitions_and_rights(source: Connection, mirror: Connection, context: Cont
     return differences(there, here) + ownership(mirror, context)
 
 
-def sequences_behind(source: Connection, mirror: Connection) -> list[str]:
-    """Name every sequence of the mirror that would hand out a number the source has used."""
-    return sequences.late(catalog.sequences(source), catalog.sequences(mirror))
+def sequences_behind(there: list[Sequence], mirror: Connection, seconds: float) -> list[str]:
+    """Name every sequence of the mirror that would hand out a number the source had used `there`.
+
+    The agent has some `seconds` to move one that the source uses up faster than it looks.
+    """
+    found: list[str] = []
+
+    def passed() -> bool:
+        found[:] = sequences.late(there, catalog.sequences(mirror))
+        return not found
+
+    until(passed, seconds)
+    return found
 
 
 def differences(there: Described, here: Described) -> list[str]:

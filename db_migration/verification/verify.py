@@ -11,6 +11,7 @@ Both read every row: a sample is no verification.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -33,6 +34,8 @@ from db_migration.verification.pause import Pause, same_lsn
 from db_migration.verification.rows import Difference, Shape, Sides
 
 NAMED_ROWS = 20
+MOVING_SECONDS = 3.0
+"""And two looks of the agent: for how long a sequence may be behind where the source's stood."""
 SAID = 3
 """Differences that the audit trail names; all of them stand beside it."""
 UNREAD = "table {}: its rows can not be read on both sides"
@@ -93,14 +96,26 @@ class Result:
 
 
 def verify_and_record(
-    context: Context, journal: Journal, *, exact: bool = False, named: int = NAMED_ROWS
+    context: Context,
+    journal: Journal,
+    *,
+    exact: bool = False,
+    named: int = NAMED_ROWS,
+    move: Callable[[], object] | None = None,
 ) -> dict[str, Any]:
-    """Verify, and keep the result and a line of it; values of rows are returned, not kept."""
+    """Verify, and keep the result and a line of it; values of rows are returned, not kept.
+
+    `move`: as in `verify`.
+    """
     if (held := snapshot_verify.of_mirror(context, exact=exact)) is not None:
         result = Result(Strength.SNAPSHOT, held.tables, held.rows, held.bytes, held.bytes)
         result.differences += held.differences
     else:
-        result = verify_exactly(context, named=named) if exact else verify(context, named=named)
+        result = (
+            verify_exactly(context, named=named)
+            if exact
+            else verify(context, named=named, move=move)
+        )
     record(journal, result)
     if result.differences:
         log.warning("source and mirror differ", feed=context.feed.name, found=result.in_words())
@@ -113,17 +128,20 @@ def record(journal: Journal, result: Result) -> None:
     journal.event("verify", "result", result.in_words())
 
 
-def verify(context: Context, *, named: int = NAMED_ROWS) -> Result:
+def verify(
+    context: Context, *, named: int = NAMED_ROWS, move: Callable[[], object] | None = None
+) -> Result:
     """Compare definitions, rights, sequences and every row, while prod goes on writing.
 
-    Names at most `named` rows of a table. Raises BlockedError when rows look different and the
+    Names at most `named` rows of a table. `move` moves the mirror's sequences, where the caller is
+    who does that and can not do it meanwhile. Raises BlockedError when rows look different and the
     mirror does not follow.
     """
     result = Result()
     with context.reader.connect() as source, context.mirror.connect() as mirror:
         sides = Sides(context, source, mirror)
         sides.pin()
-        _compare(sides, _common(sides, result), result, named)
+        _compare(sides, _common(sides, result), result, named, move)
     return result
 
 
@@ -162,9 +180,20 @@ def _common(sides: Sides, result: Result) -> list[Table]:
     return [table for name, table in found.items() if name in here]
 
 
-def _compare(sides: Sides, tables: list[Table], result: Result, named: int) -> None:
+def _compare(
+    sides: Sides,
+    tables: list[Table],
+    result: Result,
+    named: int,
+    move: Callable[[], object] | None = None,
+) -> None:
     """Compare what is not rows, then hash all tables, then look closer at what differs."""
-    result.differences += compare.everything_but_rows(sides.source, sides.mirror, sides.context)
+    there = catalog.sequences(sides.source)
+    if move is not None:
+        move()
+    found = compare.definitions_and_rights(sides.source, sides.mirror, sides.context)
+    seconds = MOVING_SECONDS + 2 * sides.context.config.poll_seconds
+    result.differences += found + compare.sequences_behind(there, sides.mirror, seconds)
     shapes = verify_rows.shapes(sides.source, tables)
     sums, copies = verify_sums.of_both(sides, shapes)
     for of in shapes:
