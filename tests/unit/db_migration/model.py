@@ -375,6 +375,9 @@ def effects(step: Step, world: World) -> Effects:  # size: a table, one entry a 
         Step.START_READER: start_reader,
         Step.DROP_OLD_WORKING: [(Effect.DROP_OLD_WORKING, _drop("old_working"))],
         Step.DROP_NEXT_WORKING: [(Effect.DROP_NEXT_WORKING, _drop("next_working"))],
-        Step.VERIFY: [(Effect.WRITE_JOURNAL, _set(verified=True))],
+        Step.VERIFY: [
+            (Effect.ADVANCE_SEQUENCES, _set(sequences_behind=False)),
+            (Effect.WRITE_JOURNAL, _set(verified=True)),
+        ],
     }
     return table[step]
