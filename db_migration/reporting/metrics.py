@@ -94,11 +94,11 @@ def _gauge(name: str, text: str, values: dict[str, float | None]) -> GaugeMetric
 
 def _at(entry: Entry, path: str) -> float | None:
     """Return what stands at a path of the state as a number; None when there is nothing."""
+    if not entry.state:  # its agent has not spoken yet
+        return None
     found: Any = entry.by_now()
     for part in path.split("."):
         found = found.get(part) if isinstance(found, dict) else None
-    if not entry.state:  # its agent has not spoken yet
-        return None
     if path == "error":
         return float(found is not None)
     if path == "live":

@@ -97,7 +97,7 @@ def serve(act: Callable[[str], object]) -> None:
             signal.alarm(DEADLINE_SECONDS)
             kill_at(request["effect"], request["when"])
             act(request["action"])
-            while request["effect"]:  # it may come a look later: of a busy server's, say
+            while request["effect"]:  # it may come at a later look, as of the logs' notes
                 act(request["action"])
             os._exit(0)
         _, ended = os.waitpid(pid, 0)
